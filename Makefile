@@ -1,0 +1,30 @@
+# Each target sets up .venv first: with uv where it is installed, else with venv and pip.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# JupyterLab refuses to start as root (in a container, say) unless told that this is meant.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: lab test notebooks
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb --KernelManager.transport_encryption=auto $(AS_ROOT)
+
+test: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+notebooks: $(INSTALLED)
+	$(BIN)/python notebooks/execute.py
+
+$(INSTALLED): pyproject.toml
+	@if command -v uv >/dev/null; then \
+	    echo "Setting up .venv with uv" && uv venv --quiet --allow-existing .venv && \
+	    uv pip install --quiet --python $(BIN)/python --editable '.[test]'; \
+	else \
+	    echo "Setting up .venv with pip (two minutes or so)" && $(PYTHON) -m venv .venv && \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
+	fi
+	@touch $@

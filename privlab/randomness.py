@@ -1,0 +1,89 @@
+"""Keyed random streams.
+
+Two kinds, never mixed. An *experiment* stream comes from a public seed: anyone who knows the seed knows every draw, so it gives
+reproducible results and no privacy. A *protective* stream comes from a secret of the operating system. In both, the draws depend on
+the key alone (what they are for), so neither the order of tasks nor the number of workers changes them.
+"""
+
+import hashlib
+import hmac
+import secrets
+
+import numpy as np
+
+from privlab import arguments
+
+
+def stream(seed: int, *key: int | str) -> np.random.Generator:
+    """Experiment stream of one purpose, for example ``stream(0, "batches", replica)``.
+
+    Parameters
+    ----------
+    seed : int
+        The experiment's public seed, at least 0.
+    *key : int or str
+        What the stream is for. Streams with different keys are independent.
+
+    Returns
+    -------
+    numpy.random.Generator
+        Reproducible, hence **not private**.
+
+    Raises
+    ------
+    ValueError
+        If ``seed`` is not a whole number of at least 0.
+
+    Examples
+    --------
+    >>> bool(stream(0, "batches", 1).random() == stream(0, "batches", 1).random())
+    True
+    """
+    seed = arguments.whole("seed", seed, at_least=0)
+    words = np.frombuffer(hashlib.sha256(_encode(key)).digest(), dtype="<u4")
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=tuple(words.tolist()))))
+
+
+def new_secret() -> bytes:
+    """Return 256 bits from the operating system's source."""
+    return secrets.token_bytes(32)
+
+
+def secret_stream(secret: bytes, *key: int | str) -> np.random.Generator:
+    """Protective stream of one purpose: HMAC-SHA256 of (secret, key) seeds a Philox generator.
+
+    The secret is strong, the generator is not a cryptographic one: whoever sees many raw outputs may in principle learn the
+    stream. Noise that is added to values in floating point shows no raw outputs.
+
+    Parameters
+    ----------
+    secret : bytes
+        At least 128 bits that no observer knows, for example `new_secret`.
+    *key : int or str
+        What the stream is for. The same key gives the same noise, so a repeated task is the same release.
+
+    Raises
+    ------
+    ValueError
+        If ``secret`` is shorter than 16 bytes.
+
+    Examples
+    --------
+    >>> secret_stream(new_secret(), "noise", 1).standard_normal(3).shape
+    (3,)
+    """
+    if len(secret) < 16:
+        raise ValueError(f"secret has {len(secret)} bytes, but must have at least 16")
+    words = np.frombuffer(hmac.digest(secret, _encode(key), "sha256"), dtype="<u8")
+    # The digest's 256 bits: half for Philox's key, half for the high words of its counter.
+    return np.random.Generator(np.random.Philox(key=words[:2], counter=[0, 0, *words[2:].tolist()]))
+
+
+def generator(seed: int | None, *key: int | str) -> np.random.Generator:
+    """Experiment stream of ``seed``, or a fresh protective stream where ``seed`` is None."""
+    return secret_stream(new_secret(), *key) if seed is None else stream(seed, *key)
+
+
+def _encode(key: tuple[int | str, ...]) -> bytes:
+    # repr keeps 1 and "1" apart, and ("ab",) and ("a", "b").
+    return repr(tuple(part if isinstance(part, str) else int(part) for part in key)).encode()
