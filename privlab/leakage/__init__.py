@@ -1,0 +1,23 @@
+"""Attacks and measures."""
+
+from privlab.leakage.frontier import ATTACKS, AttackResult, Frontier, FrontierPoint, leakage_vs_accuracy
+from privlab.leakage.membership import Roc, bootstrap_band, confidence, lira, loss_threshold, rmia, roc
+from privlab.leakage.shadows import Recipe, Shadows, shadow_models
+
+__all__ = [
+    "ATTACKS",
+    "AttackResult",
+    "Frontier",
+    "FrontierPoint",
+    "Recipe",
+    "Roc",
+    "Shadows",
+    "bootstrap_band",
+    "confidence",
+    "leakage_vs_accuracy",
+    "lira",
+    "loss_threshold",
+    "rmia",
+    "roc",
+    "shadow_models",
+]
