@@ -1,0 +1,182 @@
+"""The main experiment in pictures: what noise costs in accuracy, and what an attack still finds.
+
+Both pictures speak one language: blue is the attack on a private model, vermillion the same attack without privacy,
+shading what the guarantee allows, dots the coin flip.
+"""
+
+import math
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from privlab.arguments import choice, real
+from privlab.leakage.frontier import Frontier, FrontierPoint
+from privlab.plots.leakage_scenes import CurveScene, FrontierScene, attacks_of, epsilon_text, percent, rate_at
+from privlab.plots.style import ALLOWED, BLUE, SKY, VERMILLION, figure, styled
+
+_SINGLE = (0.145, 0.255, 0.805, 0.69)
+
+
+def describe(
+    frontier: Frontier, point: FrontierPoint, *, attack: str = "LiRA online", false_positive_rate: float = 0.01
+) -> str:
+    """One sentence with a point's figures: the caption of the pictures, and their alternative text.
+
+    Raises
+    ------
+    ValueError
+        As `frontier`.
+
+    >>> from privlab.leakage.frontier import AttackResult
+    >>> roc = AttackResult(0.6, 0.2, (0.014, 0.2, 1.0), (0.01, 0.18, 1.0), (0.02, 0.22, 1.0))
+    >>> point = FrontierPoint(1.0, 1, "central", 11.2, 1e-4, 0.921, 0.01, 0.6, 0.014, 0.0, (0.41, 1, 1), {"RMIA": roc})
+    >>> describe(Frontier("digits", 64, 80_000, (0.01, 0.1, 1.0), (point,)), point, attack="RMIA")
+    'noise 1: ε = 11.2, accuracy 92.1 %, RMIA finds 1.4 % of members at 1 % false alarms (allowed: 41 %)'
+    """
+    _check(frontier, attack, false_positive_rate, point)
+    found = rate_at(frontier, point.attacks[attack].true_positive_rates, false_positive_rate)
+    allowed = f"allowed: {percent(rate_at(frontier, point.allowed, false_positive_rate))}"
+    verdict = allowed if math.isfinite(point.epsilon) else "nothing is ruled out"
+    split = f" on {point.shards} shards" if len({other.shards for other in frontier.points}) > 1 else ""
+    return (
+        f"noise {point.noise_multiplier:g}{split}: {epsilon_text(point.epsilon, decimals=1)}, "
+        f"accuracy {percent(point.accuracy)}, {attack} finds {percent(found)} of members "
+        f"at {percent(false_positive_rate)} false alarms ({verdict})"
+    )
+
+
+@styled()
+def frontier(
+    frontier: Frontier,
+    *,
+    attack: str = "LiRA online",
+    false_positive_rate: float = 0.01,
+    highlight: FrontierPoint | None = None,
+) -> tuple[Figure, Axes]:
+    """Leakage against accuracy: one point per setting, with 95 % intervals both ways.
+
+    Parameters
+    ----------
+    frontier : Frontier
+        The results.
+    attack : str
+        One of the frontier's attacks.
+    false_positive_rate : float
+        Where on the ROC curves the true-positive rates are read, inside the frontier's grid.
+    highlight : FrontierPoint, optional
+        A point of the frontier to be ringed.
+
+    Raises
+    ------
+    ValueError
+        If the attack, the rate or the point is not the frontier's.
+    """
+    _check(frontier, attack, false_positive_rate, highlight)
+    picture = figure(5.6, 4.8)
+    axes = picture.add_axes(_SINGLE)
+    FrontierScene(axes, frontier).update(attack, false_positive_rate, highlight)
+    _legend(picture, columns=1)
+    return picture, axes
+
+
+@styled()
+def allowed_and_achieved(
+    frontier: Frontier, point: FrontierPoint, *, attack: str = "LiRA online", false_positive_rate: float = 0.01
+) -> tuple[Figure, Axes]:
+    """One point's measured ROC curve inside the region that its guarantee allows, on logarithmic axes.
+
+    The region is that of hypothesis testing (Kairouz, Oh and Viswanath 2015, theorem 2.1; Dong, Roth and Su 2022,
+    section 2) for the accountant's whole privacy profile; above it no attack can get. The same attack on the model
+    without privacy is drawn for comparison where the frontier has one.
+
+    Parameters
+    ----------
+    frontier : Frontier
+        The results.
+    point : FrontierPoint
+        One of its points.
+    attack, false_positive_rate
+        As in `frontier`; the rate is marked by an upright line.
+
+    Raises
+    ------
+    ValueError
+        If the attack, the rate or the point is not the frontier's.
+    """
+    _check(frontier, attack, false_positive_rate, point)
+    picture = figure(5.6, 4.8)
+    axes = picture.add_axes(_SINGLE)
+    CurveScene(axes, frontier).update(attack, false_positive_rate, point)
+    _legend(picture, columns=1)
+    return picture, axes
+
+
+@styled()
+def dashboard(
+    frontier: Frontier,
+    point: FrontierPoint | None = None,
+    *,
+    attack: str = "LiRA online",
+    false_positive_rate: float = 0.01,
+) -> tuple[Figure, tuple[Axes, Axes]]:
+    """`frontier` and `allowed_and_achieved` side by side: the still twin of `privlab.widgets.dashboard`.
+
+    Parameters are those of the two; `point` is `default_point(frontier)` unless given.
+    """
+    point = default_point(frontier) if point is None else point
+    _check(frontier, attack, false_positive_rate, point)
+    picture, scenes = dashboard_scenes(frontier)
+    for scene in scenes:
+        scene.update(attack, false_positive_rate, point)
+    return picture, (scenes[0].axes, scenes[1].axes)
+
+
+@styled()
+def dashboard_scenes(frontier: Frontier) -> tuple[Figure, tuple[FrontierScene, CurveScene]]:
+    """The dashboard with nothing chosen yet; what moves is in each scene's `layers`."""
+    picture = figure(8.4, 4.3)
+    left = FrontierScene(picture.add_axes((0.088, 0.205, 0.385, 0.725)), frontier)
+    right = CurveScene(picture.add_axes((0.584, 0.205, 0.385, 0.725)), frontier)
+    _legend(picture, columns=3)
+    return picture, (left, right)
+
+
+def default_point(frontier: Frontier) -> FrontierPoint:
+    """The point to show first: the private one whose noise multiplier is nearest to 1, else the first."""
+    private = [point for point in frontier.points if math.isfinite(point.epsilon)]
+    return min(private, key=lambda point: abs(math.log(point.noise_multiplier)), default=frontier.points[0])
+
+
+def _legend(picture: Figure, *, columns: int) -> None:
+    """One legend for both pictures, below the axes, where it covers nothing."""
+    handles: list[Any] = [
+        Line2D([], [], color=BLUE, marker="o", mec="white"),
+        Line2D([], [], color=VERMILLION, ls="--", marker="s", mfc="white", mew=1.8),
+        (Patch(color=ALLOWED), Line2D([], [], ls="", marker="v", mfc=ALLOWED, mec=SKY)),
+    ]
+    picture.legend(
+        handles,
+        [
+            "attack on the private model (95 % interval)",
+            "without privacy",
+            "allowed by the guarantee; above is impossible",
+        ],
+        loc="lower center",
+        ncols=columns,
+        fontsize=8.5,
+        columnspacing=1.5,
+        borderaxespad=0.1,
+        labelspacing=0.25,
+    )
+
+
+def _check(frontier: Frontier, attack: str, false_positive_rate: float, point: FrontierPoint | None) -> None:
+    choice("attack", attack, attacks_of(frontier))
+    grid = frontier.false_positive_rates
+    real("false_positive_rate", false_positive_rate, at_least=grid[0], at_most=grid[-1])
+    if point is not None and point not in frontier.points:
+        noise = getattr(point, "noise_multiplier", point)
+        raise ValueError(f"point has noise multiplier {noise!r}, but must be one of frontier.points")

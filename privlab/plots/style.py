@@ -1,0 +1,139 @@
+"""The look of every figure: colours, fonts, and how a figure becomes a picture with words."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+# Okabe and Ito, "Color Universal Design" (2008).
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, ALLOWED = "#595959", "#D3E9F8"
+
+#: Colour, line style and marker of the first, second, ... series. Two colours may share a grey, no two share a dash.
+SERIES = (
+    (BLUE, "-", "o"),
+    (VERMILLION, "--", "s"),
+    (GREEN, "-.", "^"),
+    (ORANGE, (0, (1, 1)), "D"),
+    (PURPLE, (0, (5, 1, 1, 1, 1, 1)), "v"),
+)
+
+RC: dict[str, Any] = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelcolor": "#222222",
+    "axes.edgecolor": "#888888",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#EBEBEB",
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 6,
+    "xtick.color": "#888888",
+    "ytick.color": "#888888",
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "hatch.color": "#CCCCCC",
+    "hatch.linewidth": 0.8,
+    "svg.hashsalt": "privlab",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The kit's style as a context manager or decorator; the user's own settings hold again afterwards.
+
+    >>> import matplotlib
+    >>> before = matplotlib.rcParams["font.size"]
+    >>> with styled():
+    ...     matplotlib.rcParams["font.size"]
+    9.0
+    >>> matplotlib.rcParams["font.size"] == before
+    True
+    """
+    with matplotlib.style.context(RC, after_reset=True):
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure in the kit's style, `width` by `height` inches; unknown to pyplot, so nothing stays open.
+
+    >>> figure(4, 3).get_size_inches().tolist()
+    [4.0, 3.0]
+    """
+    with styled():
+        blank = Figure(figsize=(width, height))
+        FigureCanvasAgg(blank)
+        return blank
+
+
+def encode(pixels: NDArray[np.uint8], *, colors: int = 256) -> bytes:
+    """PNG of an (height, width, 4) uint8 picture without transparency, reduced to `colors` colours.
+
+    >>> encode(np.full((2, 3, 4), 255, np.uint8))[1:4]
+    b'PNG'
+    """
+    buffer = io.BytesIO()
+    # The octree keeps flat areas and anti-aliased edges well and is several times quicker than median cut.
+    picture = Image.fromarray(pixels).convert("RGB").quantize(colors, method=Image.Quantize.FASTOCTREE)
+    # The octree rounds down: white would come out as a grey of 254 that shows against the page.
+    picture.putpalette([255 if value >= 253 else value for value in picture.getpalette() or []])
+    picture.save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
+
+
+def png(figure: Figure, *, dpi: float = 100) -> bytes:
+    """PNG of a figure: the same bytes for the same figure, no date and no name of software inside."""
+    buffer = io.BytesIO()
+    with styled():
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+class Still:
+    """A figure with its alternative text, to be the last line of a notebook cell.
+
+    Parameters
+    ----------
+    figure : Figure
+        Drawn once, now.
+    alt : str
+        What the picture shows, in words, for readers who do not see it.
+
+    Raises
+    ------
+    ValueError
+        If `alt` has no words.
+
+    >>> Still(figure(1, 1), alt="an empty square")._repr_mimebundle_()[1]
+    {'image/png': {'alt': 'an empty square', 'width': 100}}
+    """
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        if not isinstance(alt, str) or not alt.strip():
+            raise ValueError(f"alt is {alt!r}, but must say in words what the picture shows")
+        self.alt = alt
+        self.width = round(figure.get_figwidth() * 100)
+        self.png = png(figure, dpi=200)
+
+    def _repr_mimebundle_(self, **kwargs: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        return (
+            {"image/png": self.png, "text/plain": self.alt},
+            {"image/png": {"alt": self.alt, "width": self.width}},
+        )

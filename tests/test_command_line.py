@@ -1,0 +1,38 @@
+"""``python -m privlab``: the main experiment in a terminal."""
+
+import subprocess
+import sys
+
+import pytest
+
+from privlab.__main__ import main
+from privlab.leakage import Frontier
+
+
+def test_the_experiment_prints_a_table_and_writes_picture_and_results(tmp_path):
+    command = [sys.executable, "-m", "privlab", "frontier", "--noise", "0", "8", "--shadow-models", "4"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    lines = run.stdout.splitlines()
+    assert lines[0].split()[:3] == ["noise", "epsilon", "accuracy"]
+    assert [line.split()[0] for line in lines[1:3]] == ["0", "8"]
+    assert lines[1].split()[1] == "inf"
+    assert "2/2" in run.stderr  # the progress bar
+    points = Frontier.load(tmp_path / "frontier.json").points
+    assert f"{points[1].accuracy:.1%}" in lines[2]
+    assert (tmp_path / "frontier.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--noise", "-1"], "noise_multipliers is -1"),
+        (["--shadow-models", "2"], "shadow_models is 2"),
+        (["--json", "nowhere/frontier.json"], "nowhere"),
+    ],
+)
+def test_bad_input_ends_with_a_message_and_no_traceback(given, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["frontier", *given])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
