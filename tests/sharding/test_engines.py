@@ -54,7 +54,9 @@ def test_scripts_need_no_guard(how, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command, text = {"file": ([script], None), "standard input": (["-"], SCRIPT), "-c": (["-c", SCRIPT], None)}[how]
-    run = subprocess.run([sys.executable, *command], input=text, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(
+        [sys.executable, *command], input=text, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (run.stdout.split("\n"), run.stderr) == (["once", "[1, 2]", ""], "")
 
 
