@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # JupyterLab refuses to start as root (in a container, say) unless told that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test notebooks
+.PHONY: lab test notebooks results
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb --KernelManager.transport_encryption=auto $(AS_ROOT)
@@ -18,6 +18,14 @@ test: $(INSTALLED)
 
 notebooks: $(INSTALLED)
 	$(BIN)/python notebooks/execute.py
+
+# What takes a notebook too long to compute; some minutes.
+results: $(INSTALLED)
+	$(BIN)/python -m privlab frontier --json notebooks/results/digits_frontier.json --png notebooks/results/digits_frontier.png
+	$(BIN)/python -m privlab frontier --dataset mnist5k --noise 0 2 5.6 --delta 1e-5 \
+	    --json notebooks/results/mnist5k_frontier.json --png notebooks/results/mnist5k_frontier.png
+	$(BIN)/python -m privlab frontier --dataset breast_cancer --noise 0 2 5.6 \
+	    --json notebooks/results/breast_cancer_frontier.json --png notebooks/results/breast_cancer_frontier.png
 
 $(INSTALLED): pyproject.toml
 	@if command -v uv >/dev/null; then \

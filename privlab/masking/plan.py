@@ -105,23 +105,19 @@ class PrivacyPlan:
         It is drawn one step ahead in a second thread, which costs a training loop next to nothing where there is a second core:
         NumPy draws without holding the interpreter's lock. What was yielded is overwritten two steps later.
         """
-        sizes = {name: array.size for name, array in like.items()}
+        ends = np.cumsum([array.size for array in like.values()])
         dtype = next(iter(like.values())).dtype
-        buffers = [np.empty(sum(sizes.values()), dtype) for _ in range(2)]
-
-        def draw(step: int) -> dict[str, NDArray]:
-            flat = buffers[step % 2]
-            rng.standard_normal(out=flat, dtype=dtype)
-            flat *= self.noise_multiplier * self.clip_norm
-            parts = np.split(flat, np.cumsum(list(sizes.values()))[:-1])
-            return {name: part.reshape(like[name].shape) for name, part in zip(sizes, parts, strict=True)}
-
+        buffers = [np.empty(ends[-1], dtype) for _ in range(2)]  # one is drawn into while the other is in use
+        parts = [zip(like, np.split(flat, ends[:-1]), strict=True) for flat in buffers]
+        views = [{name: part.reshape(like[name].shape) for name, part in named} for named in parts]
         with ThreadPoolExecutor(1) as thread:
-            ahead = thread.submit(draw, 0)
-            for step in range(1, self.steps):
-                ready, ahead = ahead.result(), thread.submit(draw, step)
-                yield ready
-            yield ahead.result()
+            ahead = thread.submit(rng.standard_normal, None, dtype, buffers[0])
+            for step in range(self.steps):
+                flat = ahead.result()
+                if step + 1 < self.steps:
+                    ahead = thread.submit(rng.standard_normal, None, dtype, buffers[(step + 1) % 2])
+                flat *= self.noise_multiplier * self.clip_norm
+                yield views[step % 2]
 
     def _shuffled(self, members: NDArray[np.bool_], rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
         batches = int(1 / self.sampling_rate + 1e-9)
