@@ -176,6 +176,7 @@ def _checked(
 ) -> tuple[NDArray, NDArray, NDArray[np.bool_]]:
     """Return examples, labels and who is inside, of shape (n,) or (R, n)."""
     x = model.examples(arguments.finite_array("x", x, dimensions=2))
+    x = x.astype(np.float32, copy=False) if x.dtype.kind == "f" else x  # the parameters' type; tokens stay integers
     y = model.labels(arguments.finite_array("y", y, dimensions=1))
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(f"x and y hold {len(x)} and {len(y)} records, but must hold the same number, at least 1")
@@ -226,7 +227,7 @@ def _sampled_batches(
     """Batches of a plan: of ragged sizes, so replicas are padded with weight 0."""
     for taking_part in privacy.batches(inside, rng):
         if privacy.sampling_rate == 1:
-            yield x, y, taking_part.astype(x.dtype if x.dtype.kind == "f" else np.float32)
+            yield x, y, taking_part.astype(np.float32)
             continue
         if taking_part.ndim == 1:
             index = np.flatnonzero(taking_part)
@@ -235,7 +236,7 @@ def _sampled_batches(
         sizes = taking_part.sum(-1)
         rows, records = np.nonzero(taking_part)
         index = np.zeros((len(sizes), int(sizes.max())), np.intp)
-        weights = (np.arange(int(sizes.max())) < sizes[:, None]).astype(x.dtype if x.dtype.kind == "f" else np.float32)
+        weights = (np.arange(int(sizes.max())) < sizes[:, None]).astype(np.float32)
         index[rows, np.arange(len(rows)) - np.repeat(sizes.cumsum() - sizes, sizes)] = records
         yield x.take(index, axis=0), y.take(index), weights
 
