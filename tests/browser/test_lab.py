@@ -65,7 +65,13 @@ RUN_ALL = """() => Promise.race([
     await panel.sessionContext.ready;
     app.shell.activateById(panel.id);
     await app.commands.execute('notebook:run-all-cells');
-    const cells = panel.content.widgets.map(cell => cell.model.toJSON()).filter(c => c.cell_type === 'code');
+    // Lab runs on after a cell that is meant to fail, but its promise ends there: wait for the last cell.
+    const code = () => panel.content.widgets.map(cell => cell.model.toJSON()).filter(c => c.cell_type === 'code');
+    const meant = code().some(c => (c.metadata.tags || []).includes('raises-exception'));
+    while (meant && code().some(c => c.source.length && c.execution_count === null)) {
+      await new Promise(resolve => setTimeout(resolve, 200));
+    }
+    const cells = code();
     const wrong = o => o.output_type === 'error' || o.name === 'stderr';
     return {
       skipped: cells.filter(c => c.source.length && c.execution_count === null).length,
@@ -211,8 +217,6 @@ class Panel:
 
 @pytest.mark.parametrize("name", PANELS)
 def test_the_picture_follows_the_controls(name, run_all):
-    if name != "demo.ipynb" and not (NOTEBOOKS / name).exists():
-        pytest.skip(f"{name} is not there yet")
     panel = Panel(run_all(name))
     assert panel.state()[1].startswith("data:image/png")
     assert panel.sliders.count() >= 2
@@ -220,9 +224,9 @@ def test_the_picture_follows_the_controls(name, run_all):
         panel.follows(lambda slider=slider: panel.press(slider))
     captions = {panel.follows(lambda share=share: panel.drag("privlab-noise", share)) for share in (0.1, 0.9, 0.5)}
     assert len(captions) == 3
-    options = panel.page.locator(".privlab-attack select option").all_inner_texts()
-    assert len(options) >= 2
-    panel.follows(lambda: panel.page.locator(".privlab-attack select").select_option(options[-1]))
+    for dropdown in panel.page.locator(".widget-dropdown select").all():
+        options = dropdown.locator("option").all_inner_texts()
+        panel.follows(lambda dropdown=dropdown, options=options: dropdown.select_option(options[-1]))
 
 
 @pytest.mark.parametrize(
