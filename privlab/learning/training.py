@@ -60,6 +60,8 @@ def train(
     members: ArrayLike | None = None,
     seed: int = 0,
     noise_seed: int | None = None,
+    start: Parameters | None = None,
+    average: float = 0.0,
     progress: bool = False,
 ) -> TrainingRun:
     """Train a model, or a stack of replicas of it.
@@ -93,6 +95,10 @@ def train(
     noise_seed : int or None
         None draws sampling and noise of a private run from the operating system. A seed makes the run reproducible, and its
         ledger says that it is not private.
+    start : dict of str to ndarray, or None
+        Parameters to begin with, left as they are, in place of ``model.init(seed, replicas)``. What they cost is not in the ledger.
+    average : float
+        Share, in [0, 1], of the last iterates whose mean is returned; 0 returns the last one.
     progress : bool
         Show a progress bar on stderr.
 
@@ -118,7 +124,9 @@ def train(
     arguments.real("learning_rate", learning_rate, above=0)
     arguments.choice("optimizer", optimizer, OPTIMIZERS)
     _check_batch_size(steps, batch_size, inside, privacy, members is not None)
-    parameters = model.init(seed, len(inside) if inside.ndim == 2 else None)
+    averaged = round(arguments.real("average", average, at_least=0, at_most=1) * steps)
+    parameters = _initial(model.init(seed, len(inside) if inside.ndim == 2 else None), start)
+    mean = {name: np.zeros_like(array) for name, array in parameters.items()} if averaged else parameters
     update = _Optimizer(optimizer, learning_rate, parameters)
     ledger = Ledger(noise_source="operating system" if noise_seed is None else "seeded: not private")
     clip_norm = None if privacy is None else privacy.clip_norm
@@ -129,7 +137,7 @@ def train(
     else:
         batches = _sampled_batches(x, y, inside, privacy, generator(noise_seed, "sampling"))
         noises = privacy.noise(parameters, generator(noise_seed, "noise"))
-    losses, start = [], time.perf_counter()
+    losses, begun = [], time.perf_counter()
     bar = tqdm(batches, total=steps, disable=not progress, desc="training", unit="step")
     # These products are small: a second BLAS thread gains nothing and takes a core from whoever works beside.
     with threadpool_limits(1, user_api="blas"):
@@ -141,7 +149,10 @@ def train(
                 privacy.record(ledger)
             update(parameters, gradient, divisor=batch_size)
             losses.append(_mean_loss(batch_losses, weights))
-    return TrainingRun(parameters, np.stack(losses, axis=-1), ledger, time.perf_counter() - start)
+            if len(losses) > steps - averaged:
+                for name, array in parameters.items():
+                    mean[name] += array / averaged
+    return TrainingRun(mean, np.stack(losses, axis=-1), ledger, time.perf_counter() - begun)
 
 
 class _Optimizer:
@@ -188,6 +199,16 @@ def _checked(
         expected = f"({'R' if replicas is None else replicas}, {len(x)})"
         raise ValueError(f"members has shape {inside.shape} and dtype {inside.dtype}, but must be bool {expected}")
     return x, y, inside
+
+
+def _initial(drawn: Parameters, start: Parameters | None) -> Parameters:
+    """Return a copy of ``start`` where it is given and shaped like what `Model.init` has drawn."""
+    if start is None:
+        return drawn
+    shapes, expected = ({name: np.shape(array) for name, array in part.items()} for part in (start, drawn))
+    if shapes != expected:
+        raise ValueError(f"start has shapes {shapes}, but must have {expected}")
+    return {name: arguments.finite_array("start", start[name]).astype(array.dtype) for name, array in drawn.items()}
 
 
 def _check_batch_size(
