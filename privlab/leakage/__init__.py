@@ -1,7 +1,8 @@
 """Attacks and measures."""
 
 from privlab.leakage.frontier import ATTACKS, AttackResult, Frontier, FrontierPoint, leakage_vs_accuracy
-from privlab.leakage.membership import Roc, bootstrap_band, confidence, lira, loss_threshold, rmia, roc
+from privlab.leakage.membership import confidence, lira, loss_threshold, rmia, separation
+from privlab.leakage.roc import Roc, bootstrap_band, roc
 from privlab.leakage.shadows import Recipe, Shadows, shadow_models
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "loss_threshold",
     "rmia",
     "roc",
+    "separation",
     "shadow_models",
 ]

@@ -2,22 +2,30 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from privlab import arguments
 from privlab.data import Dataset
 from privlab.leakage.cache import ShadowCache
-from privlab.leakage.membership import bootstrap_band, lira, loss_threshold, rmia, roc
+from privlab.leakage.membership import lira, loss_threshold, rmia
+from privlab.leakage.roc import bootstrap_band, roc
 from privlab.leakage.shadows import Progress, Recipe, Shadows, draw_members, train_shadows
 from privlab.masking import tradeoff_curve
 
-ATTACKS = ("LiRA online", "LiRA offline", "RMIA", "loss threshold")
+#: The attacks of the experiment: what each makes of the shadow models' answers, scores of shape (K, n).
+ATTACKS: Mapping[str, Callable[[Shadows], NDArray]] = {
+    "LiRA online": lambda shadows: lira(shadows.confidences, shadows.members),
+    "LiRA offline": lambda shadows: lira(shadows.confidences, shadows.members, online=False),
+    "RMIA": lambda shadows: rmia(-shadows.losses, shadows.members, -shadows.population_losses),
+    "loss threshold": lambda shadows: loss_threshold(shadows.losses),
+}
 FALSE_POSITIVE_RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-4, 1, 81))
 
 
@@ -215,12 +223,7 @@ def _checked_levels(noise_multipliers: Sequence[float]) -> list[float]:
 
 
 def _judge(shadows: Shadows, recipe: Recipe, level: float, delta: float) -> FrontierPoint:
-    scores = {
-        "LiRA online": lira(shadows.confidences, shadows.members),
-        "LiRA offline": lira(shadows.confidences, shadows.members, online=False),
-        "RMIA": rmia(-shadows.losses, shadows.members, -shadows.population_losses),
-        "loss threshold": loss_threshold(shadows.losses),
-    }
+    scores = {name: attack(shadows) for name, attack in ATTACKS.items()}
     curves = {name: roc(score, shadows.members) for name, score in scores.items()}
     attacks = {}
     for name, curve in curves.items():

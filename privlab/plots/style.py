@@ -83,8 +83,10 @@ def figure(width: float, height: float) -> Figure:
         return blank
 
 
-def encode(pixels: NDArray[np.uint8], *, colors: int = 256) -> bytes:
+def encode(pixels: NDArray[np.uint8], *, colors: int = 256, compression: int = 1) -> bytes:
     """PNG of an (height, width, 4) uint8 picture without transparency, reduced to `colors` colours.
+
+    `compression` runs from 1, quick, to 9, small.
 
     >>> encode(np.full((2, 3, 4), 255, np.uint8))[1:4]
     b'PNG'
@@ -94,7 +96,7 @@ def encode(pixels: NDArray[np.uint8], *, colors: int = 256) -> bytes:
     picture = Image.fromarray(pixels).convert("RGB").quantize(colors, method=Image.Quantize.FASTOCTREE)
     # The octree rounds down: white would come out as a grey of 254 that shows against the page.
     picture.putpalette([255 if value >= 253 else value for value in picture.getpalette() or []])
-    picture.save(buffer, "png", compress_level=1)
+    picture.save(buffer, "png", compress_level=compression)
     return buffer.getvalue()
 
 
@@ -102,8 +104,10 @@ def png(figure: Figure, *, dpi: float = 100) -> bytes:
     """PNG of a figure: the same bytes for the same figure, no date and no name of software inside."""
     buffer = io.BytesIO()
     with styled():
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+        figure.savefig(buffer, format="rgba", dpi=dpi)
+    height = round(figure.get_figheight() * dpi)
+    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, -1, 4)
+    return encode(pixels, compression=9)
 
 
 class Still:

@@ -26,7 +26,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 REQUIRED = os.environ.get("PRIVLAB_REQUIRE_BROWSER") == "1"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-PANELS = ("demo.ipynb", "11_leakage_versus_accuracy.ipynb")
+PANELS = ("demo.ipynb", *sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},  # no pop-up over the page
     "notebook-extension/tracker": {"windowingMode": "none"},  # cells out of sight stay in the page

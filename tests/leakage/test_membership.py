@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from privlab.leakage import confidence, lira, loss_threshold, rmia, roc
+from privlab.leakage import bootstrap_band, confidence, lira, loss_threshold, rmia, roc, separation
 
 
 def simulated(models=32, records=400, gap=1.0, seed=0):
@@ -172,6 +172,48 @@ def test_a_class_missing_from_a_split_and_constant_scores_do_no_harm():
     members = np.array([[True, False, True, False]] * 4)
     constant = np.ones((4, 4))
     assert roc(lira(constant, members), members).auc == 0.5
+
+
+def test_the_bootstrap_band_covers_what_other_models_reach():
+    """The world's true rate lies inside the 95 % band of most experiments: at least 30 of 40 (false alarm below 1e-4)."""
+    big, members = simulated(models=1500, records=60, seed=99)
+    truth = roc(lira(big, members), members).tprs_at([0.02, 0.2])
+    covered = np.zeros(2)
+    for seed in range(40):
+        keep = np.random.default_rng(seed).choice(1500, 60, replace=False)
+        scores = lira(big, members)[keep]
+        low, high = bootstrap_band(scores, members[keep], [0.02, 0.2], repeats=200)
+        covered += (low <= truth) & (truth <= high)
+    assert (covered >= 30).all()
+
+
+def test_separation_is_the_gap_of_two_equal_bells():
+    rng = np.random.default_rng(2)
+    members = np.arange(4000)[:, None] % 2 == 0
+    told = 3 * rng.standard_normal((4000, 1)) + 6 * members
+    assert separation(told, members) == pytest.approx(2, abs=0.2)
+
+
+def test_no_attack_beats_the_separation_of_equal_bells():
+    rng = np.random.default_rng(3)
+    members = np.arange(20_000)[:, None] % 2 == 0
+    told = rng.standard_normal((20_000, 1)) + 2 * members
+    gap, rates = separation(told, members)[0], np.array([0.01, 0.1])
+    found = roc(lira(told, members, variance="shared"), members).tprs_at(rates)
+    np.testing.assert_allclose(found, norm.cdf(norm.ppf(rates) + gap), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("told", "members", "message"),
+    [
+        ([[1.0], [2.0], [3.0]], [[True], [False], [False]], "members has a record with 1 models on one side"),
+        ([[1.0], [2.0]], [[1], [0]], "members has dtype int64"),
+        ([[1.0], [np.nan]], [[True], [False]], "confidences has 1 NaN"),
+    ],
+)
+def test_separation_refuses(told, members, message):
+    with pytest.raises(ValueError, match=message):
+        separation(told, members)
 
 
 M = np.array([[True, False], [False, True], [True, True]])

@@ -23,6 +23,7 @@ NETWORK = re.compile(r"https?://|\b(?:urllib|requests|httpx|socket)\b|^\s*[!%]\s
 GLOBAL_RANDOM = re.compile(
     r"\b(?:np|numpy)\.random\.(?!default_rng\(\w|Generator\b|SeedSequence\b)|^import random\b", re.M
 )
+LINK = re.compile(r"\]\((?!https?:|#|attachment:)([^)#\s]+)")
 PROGRESS_TEXT = re.compile(r"\d+%\|| (?:it/s|s/it)\b")
 
 normalised = runpy.run_path(str(ROOT / "notebooks" / "execute.py"))["normalised"]
@@ -126,9 +127,17 @@ def saved_by_the_script(notebook: nbformat.NotebookNode) -> Iterator[str]:
         yield "the notebook was not saved by notebooks/execute.py (make notebooks)"
 
 
+def links_are_alive(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    for cell in notebook.cells:
+        for target in LINK.findall(cell.source) if cell.cell_type == "markdown" else ():
+            if not (ROOT / "notebooks" / target).exists():
+                yield f"a link leads nowhere: {target}"
+
+
 RULES: tuple[Callable[[nbformat.NotebookNode], Iterator[str]], ...] = (
     *(executed_in_order, errors_are_meant, outputs_are_kept, no_machine_in_outputs, no_warnings, no_progress_as_text),
     *(pictures_have_words, pictures_name_no_software, code_runs_anywhere, timing_is_not_compared, saved_by_the_script),
+    links_are_alive,
 )
 
 
@@ -203,6 +212,7 @@ BREAKAGES = [
     (code_runs_anywhere, _source("x = 1\n!pip install numpy")),
     (code_runs_anywhere, _source("read('https://example.org/x.csv')")),
     (timing_is_not_compared, lambda n: n.cells[1].metadata.update(tags=["timing"])),
+    (links_are_alive, _source("[lesson 99](99_nowhere.ipynb)", cell=0)),
     (saved_by_the_script, lambda n: n.metadata.language_info.update(version="3.11")),
     (saved_by_the_script, lambda n: n.cells[1].metadata.update(execution={"t": "2026"})),
 ]
