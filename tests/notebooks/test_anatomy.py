@@ -14,7 +14,7 @@ setup       code      at most three lines: imports
 predict     Markdown  a question (``?``) to answer before running on
 plain       code      the version without protection
 hole        either    the private version with one hole, ``name = "???"`` (assignment or keyword argument): code that
-                      also carries ``raises-exception``, or a fenced block in text. A later code cell sets that name
+                      runs all the same, or a fenced block in text. A later code cell sets that name
 definition  Markdown  a block quote ``> **Definition ...`` with a formula between ``$``; one of the next two cells is
                       code with the formula's names
 exercise    code      one function: ``def``, docstring, stub or solution. The next code cell has an ``assert`` about
@@ -144,8 +144,8 @@ def hole(lesson: Lesson) -> Iterator[str]:
         if name is None:
             yield 'a cell tagged hole has no name = "???"'
             continue
-        if cell.cell_type == "code" and "raises-exception" not in tags(cell):
-            yield "a hole in code is not tagged raises-exception"
+        if cell.cell_type == "code" and "raises-exception" in tags(cell):
+            yield "a hole in code raises: whoever runs all cells would meet an error"
         if cell.cell_type == "markdown" and "```" not in cell.source:
             yield "a hole in text does not stand in a fenced block"
         later = [c.source for c in lesson.cells[i + 1 :] if c.cell_type == "code" and "???" not in c.source]
@@ -257,7 +257,7 @@ def specimen() -> nbformat.NotebookNode:
             code("import numpy as np", "setup"),
             text("Will the two answers differ?", "predict"),
             code("total = 3", "plain"),
-            code('scale = "???"', "hole", "raises-exception"),
+            code('scale = "???"', "hole"),
             text("> **Definition (scale).** $b = s / e$", "definition"),
             code("scale = 1 / 2"),
             code('def noise(scale):\n    """Draw."""\n    return scale', "exercise"),
@@ -301,7 +301,7 @@ BREAKAGES = [
     (setup, _set(3, "import os\nimport re\nimport sys\nimport io")),
     (predict, _set(4, "Here is the answer.")),
     (hole, _set(6, "scale = 2")),
-    (hole, _tag(6, "hole")),
+    (hole, _tag(6, "hole", "raises-exception")),
     (hole, _set(8, "print(scale == 2)")),
     (hole, lambda cells: cells.__setitem__(6, new_markdown_cell('scale = "???"', metadata={"tags": ["hole"]}))),
     (definition, _set(7, "**Definition.** $b = s / e$")),
