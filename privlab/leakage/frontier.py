@@ -203,6 +203,8 @@ def leakage_vs_accuracy(
     arguments.real("delta", delta, above=0, below=1)
     arguments.whole("workers", workers)
     recipe = recipe or Recipe()
+    for plan in filter(None, map(recipe.plan, levels)):
+        plan.epsilon(delta)  # what the accountant would refuse is refused before training
     members = draw_members(dataset, shadow_models, seed)
     stored = ShadowCache(cache, dataset, recipe, members, seed)
     shadows = stored.load(levels)

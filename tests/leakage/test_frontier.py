@@ -137,10 +137,13 @@ def test_a_frontier_survives_its_file(tmp_path, digits_frontier):
         ({"shadow_models": 3}, "shadow_models is 3"),
         ({"delta": 0}, "delta is 0"),
         ({"delta": 1.0}, "delta is 1.0"),
+        ({"delta": 1e-11}, "delta is 1e-11"),
+        ({"recipe": Recipe(clip_norm=0)}, "clip_norm is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"workers": 0}, "workers is 0"),
     ],
 )
-def test_bad_input_is_refused_by_name(changed, message):
+def test_bad_input_is_refused_by_name_before_training(changed, message, monkeypatch):
+    monkeypatch.setattr(module, "train_stack", None)
     with pytest.raises(ValueError, match=message):
         leakage_vs_accuracy(load_digits(), **{"noise_multipliers": [1]} | changed)
