@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -26,14 +27,20 @@ class ShadowCache:
         seed: int,
     ) -> None:
         self.folder = None if folder is None else Path(folder)
-        digest = hashlib.sha256(repr((recipe, members.shape, seed, np.__version__)).encode())
+        self.dataset, self.recipe, self.members, self.seed = dataset, recipe, members, seed
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of data, settings and code; computed only where there is a folder."""
+        dataset, members = self.dataset, self.members
+        digest = hashlib.sha256(repr((self.recipe, members.shape, self.seed, np.__version__)).encode())
         for array in (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, members):
             digest.update(np.ascontiguousarray(array).tobytes())
         package = Path(__file__).parents[1]
         for source in sorted(package.rglob("*.py")):
             if source.relative_to(package).parts[0] in ("learning", "masking", "leakage", "randomness.py"):
                 digest.update(source.read_bytes())
-        self.key = digest.hexdigest()
+        return digest.hexdigest()
 
     def load(self, levels: Sequence[float]) -> dict[float, Shadows]:
         """Return the results that are there."""

@@ -73,7 +73,7 @@ def class_means(
     sums = _class_sums(rows, labels, classes)
     sums += sigma * noise.standard_normal(sums.shape)
     directions = (sums / np.linalg.norm(sums, axis=-1, keepdims=True)).T.astype(np.float32)
-    ledger = Ledger(noise_source="operating system" if seed is None else "seeded: not private")
+    ledger = Ledger.for_seed(seed)
     ledger.record("full", 1.0, sigma)
     parameters = {"dense_1.weight": directions, "dense_1.bias": np.zeros(classes, np.float32)}
     return TrainingRun(parameters, np.empty(0), ledger, time.perf_counter() - begun)
@@ -184,7 +184,6 @@ def _weights_times(parameters: Parameters, factor: float) -> Parameters:
 
 
 def _continued(start: TrainingRun, run: TrainingRun) -> TrainingRun:
-    """The later run, charged for the earlier one as well; private only where both were."""
-    sources = {start.ledger.noise_source, run.ledger.noise_source}
-    ledger = Ledger(max(sources), [*start.ledger.entries, *run.ledger.entries])
+    """The later run, charged for the earlier one as well."""
+    ledger = start.ledger.followed_by(run.ledger)
     return TrainingRun(run.parameters, np.concatenate([start.losses, run.losses]), ledger, start.seconds + run.seconds)

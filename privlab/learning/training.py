@@ -128,7 +128,7 @@ def train(
     parameters = _initial(model.init(seed, len(inside) if inside.ndim == 2 else None), start)
     mean = {name: np.zeros_like(array) for name, array in parameters.items()} if averaged else parameters
     update = _Optimizer(optimizer, learning_rate, parameters)
-    ledger = Ledger(noise_source="operating system" if noise_seed is None else "seeded: not private")
+    ledger = Ledger.for_seed(noise_seed)
     clip_norm = None if privacy is None else privacy.clip_norm
     if privacy is None:
         batches = _uniform_batches(x, y, inside, steps, batch_size, stream(seed, "batches"))

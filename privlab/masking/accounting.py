@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 METHODS = ("pld", "rdp")
+OPERATING_SYSTEM, SEEDED = "operating system", "seeded: not private"  # where sampling and noise may come from
 SAMPLERS = ("poisson", "full", "shuffle", "none")
 SMALLEST_PLD_DELTA = 1e-10
 SMALLEST_CALIBRATED = 0.05  # noise multiplier below which calibration does not search: it protects nothing
@@ -202,8 +203,18 @@ class Ledger:
     1000 steps, poisson, sampling rate 0.01, noise multiplier 1 (noise: operating system)
     """
 
-    noise_source: str = "operating system"
+    noise_source: str = OPERATING_SYSTEM
     entries: list[Release] = field(default_factory=list)
+
+    @classmethod
+    def for_seed(cls, noise_seed: int | None) -> "Ledger":
+        """Return an empty ledger of a run whose sampling and noise have this seed; None is the operating system."""
+        return cls(OPERATING_SYSTEM if noise_seed is None else SEEDED)
+
+    def followed_by(self, later: "Ledger") -> "Ledger":
+        """Return the ledger of both runs together; one seeded run makes the whole "not private"."""
+        source = SEEDED if SEEDED in (self.noise_source, later.noise_source) else OPERATING_SYSTEM
+        return Ledger(source, [*self.entries, *later.entries])
 
     def record(self, sampler: str | None, sampling_rate: float, noise_multiplier: float, steps: int = 1) -> None:
         """Add steps that were released. A step whose batch was empty is recorded like any other.
