@@ -118,7 +118,7 @@ def test_no_file_names_a_registry_or_a_place_on_one_machine():
     found = {}
     for path in tracked():
         if path.suffix not in (".npz", ".png"):
-            match = UNNAMED.search(path.read_text(encoding="utf-8"))
+            match = UNNAMED.search(path.read_text(encoding="utf-8", errors="replace"))
             found |= {str(path.relative_to(ROOT)): match[0]} if match else {}
     assert found == {}
 
