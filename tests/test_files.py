@@ -20,9 +20,14 @@ def test_a_file_is_replaced_in_one_step(tmp_path):
 def test_an_error_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(error), replacing(path) as file:
-        file.write(b"new")
-        raise error
+
+    def interrupted():
+        with replacing(path) as file:
+            file.write(b"new")
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 

@@ -72,7 +72,7 @@ def test_equal_arrays_make_boxes_with_nothing_in_common():
 @pytest.mark.parametrize("key", [b"", os.urandom(16), os.urandom(33), "x" * 32, None])
 def test_a_wrong_key_is_named_and_not_shown(key):
     for work in (lambda: seal(b"weights", key), lambda: unseal(bytes(40), key)):
-        with pytest.raises(ValueError, match="key is .*must be 32 bytes") as raised:
+        with pytest.raises(ValueError, match=r"key is .*must be 32 bytes") as raised:
             work()
         assert "xxx" not in str(raised.value)
 
