@@ -1,10 +1,14 @@
 """Checks of arguments: each error names the argument, the value given and what is allowed."""
 
+import operator
 from collections.abc import Collection
 from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+
+COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 def real(
@@ -25,8 +29,7 @@ def real(
     """
     bounds = [(">", above), (">=", at_least), ("<", below), ("<=", at_most)]
     if isinstance(value, Real) and not isinstance(value, bool | np.bool_) and np.isfinite(value):
-        holds = {">": value.__gt__, ">=": value.__ge__, "<": value.__lt__, "<=": value.__le__}
-        if all(holds[sign](bound) for sign, bound in bounds if bound is not None):
+        if all(COMPARISONS[sign](value, bound) for sign, bound in bounds if bound is not None):
             return float(value)
     allowed = " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
     raise ValueError(f"{name} is {value!r}, but must be a finite number {allowed}".rstrip())

@@ -85,7 +85,8 @@ def train(
     optimizer : {"sgd", "momentum", "adam"}
         "momentum" is heavy-ball with 0.9; "adam" has the usual 0.9, 0.999 and 1e-8 (Kingma & Ba 2015).
     privacy : PrivacyPlan or None
-        With a plan, DP-SGD: the plan samples, clips, adds noise and keeps the ledger.
+        With a plan, DP-SGD: the plan samples, clips, adds noise and keeps the ledger. Where it samples "cyclic", records take part
+        by their place in ``x``, so the order must not depend on what they hold.
     replicas : int or None
         Number R of replicas trained at once, each from its own initial parameters on its own batches.
     members : array_like of bool, shape (R, n), or None

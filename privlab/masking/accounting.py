@@ -6,7 +6,7 @@ Every epsilon is an upper bound: numerical errors are on the safe side.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from math import ceil, exp, inf, log, sqrt
 from typing import Any
@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from privlab import arguments
+from privlab.masking.correlated import Correlation
 from privlab.masking.gaussian import gaussian_epsilon, gaussian_noise_multiplier, raised, shuffle_epsilon_lower_bound
 from privlab.masking.pld import pld_epsilon, pld_tradeoff
 from privlab.masking.rdp import Steps, rdp_epsilon
@@ -34,7 +35,7 @@ __all__ = [
 
 METHODS = ("pld", "rdp")
 OPERATING_SYSTEM, SEEDED = "operating system", "seeded: not private"  # where sampling and noise may come from
-SAMPLERS = ("poisson", "full", "shuffle", "none")
+SAMPLERS = ("poisson", "full", "shuffle", "cyclic", "none")
 SMALLEST_PLD_DELTA = 1e-10
 SMALLEST_CALIBRATED = 0.05  # noise multiplier below which calibration does not search: it protects nothing
 
@@ -174,12 +175,28 @@ def tradeoff_curve(
 
 @dataclass(frozen=True)
 class Release:
-    """Equal consecutive steps of a run."""
+    """Equal consecutive steps of a run; ``planned`` is how many the run was to have, None where no plan was given."""
 
     sampler: str
     sampling_rate: float
     noise_multiplier: float
     steps: int
+    correlation: Correlation | None = None
+    planned: int | None = None
+
+    @property
+    def sensitivity(self) -> float:
+        """L2 norm, in clip norms, of all that one record can change in these steps, begun with a pass; without amplification."""
+        batches = batches_per_pass(self.sampling_rate)
+        if self.correlation is not None:
+            return self.correlation.sensitivity(self.steps, batches)
+        return sqrt(ceil(self.steps / batches))
+
+    def __str__(self) -> str:
+        noise = f", {self.correlation} noise" if self.correlation else ""
+        rates = f"sampling rate {self.sampling_rate:g}, noise multiplier {self.noise_multiplier:g}"
+        stopped = f" of {self.planned}" if self.planned not in (None, self.steps) else ""
+        return f"{self.steps}{stopped} steps, {self.sampler}, {rates}{noise}"
 
 
 @dataclass
@@ -216,19 +233,34 @@ class Ledger:
         source = SEEDED if SEEDED in (self.noise_source, later.noise_source) else OPERATING_SYSTEM
         return Ledger(source, [*self.entries, *later.entries])
 
-    def record(self, sampler: str | None, sampling_rate: float, noise_multiplier: float, steps: int = 1) -> None:
+    def record(
+        self,
+        sampler: str | None,
+        sampling_rate: float,
+        noise_multiplier: float,
+        steps: int = 1,
+        correlation: Correlation | None = None,
+        planned: int | None = None,
+    ) -> None:
         """Add steps that were released. A step whose batch was empty is recorded like any other.
+
+        Steps equal to those before them carry the same run on, in its passes and in its noise, until it has the planned ones. A run
+        after one that stopped early needs a ledger of its own: see `followed_by`.
 
         Parameters
         ----------
-        sampler : {"poisson", "full", "shuffle", "none", None}
+        sampler : {"poisson", "full", "shuffle", "cyclic", "none", None}
             How the batch was drawn; "none" for training without privacy.
         sampling_rate : float
-            In [0, 1]; 1 where the sampler is "full", above 0 where it is "shuffle".
+            In [0, 1]; 1 where the sampler is "full", above 0 where it is "shuffle", 1/b for a whole b where it is "cyclic".
         noise_multiplier : float
-            At least 0.
+            Standard deviation of a step's fresh noise in units of the clip norm, at least 0.
         steps : int
             At least 1.
+        correlation : Correlation or None
+            How noise depends on earlier steps' noise, only for "cyclic" and "full"; None where it does not.
+        planned : int or None
+            Steps of the whole run, where that is known.
 
         Raises
         ------
@@ -237,19 +269,26 @@ class Ledger:
         """
         sampler = arguments.choice("sampler", "none" if sampler is None else sampler, SAMPLERS)
         rate, sigma, count = _steps(noise_multiplier, sampling_rate, steps)
-        if (sampler == "full" and rate != 1) or (sampler == "shuffle" and rate == 0):
-            allowed = "1 for the sampler 'full'" if sampler == "full" else "> 0 for the sampler 'shuffle'"
-            raise ValueError(f"sampling_rate is {sampling_rate!r}, but must be {allowed}")
-        if self.entries and self.entries[-1] == Release(sampler, rate, sigma, self.entries[-1].steps):
-            count += self.entries.pop().steps
-        self.entries.append(Release(sampler, rate, sigma, count))
+        check_sampler("sampler", sampler, rate, correlation)
+        whole = None if planned is None else arguments.whole("planned", planned)
+        new = Release(sampler, rate, sigma, count, correlation, whole)
+        done = self.entries[-1].steps if self.entries else 0
+        done = done if done and self.entries[-1] == replace(new, steps=done) and done != whole else 0
+        if whole is not None and done + count > whole:
+            raise ValueError(f"steps is {steps}, but must be <= {whole - done}, what is left of the plan")
+        if done:
+            self.entries.pop()
+        self.entries.append(replace(new, steps=done + count))
 
     def epsilon(self, delta: float, method: str = "pld") -> float:
         """Upper bound on what the run spent at ``delta``; 0 where nothing was released.
 
         "poisson" is amplified by sampling, "full" is rate 1. "shuffle" is charged without amplification: a record takes
         part once per pass of ``floor(1 / sampling_rate)`` batches, so each pass begun costs one Gaussian release (for
-        neighbours that differ in one record replaced by nothing). "none" costs infinitely much.
+        neighbours that differ in one record replaced by nothing). "cyclic" and all correlated noise is one Gaussian release whose
+        sensitivity is `Release.sensitivity`, exactly, for the same neighbours. "none" costs infinitely much.
+
+        Only steps done count. A run that was stopped in view of its own results spent what was planned: ask `PrivacyPlan.epsilon`.
 
         Parameters
         ----------
@@ -276,18 +315,33 @@ class Ledger:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Ledger":
-        """Rebuild a ledger from `as_record`, checking every entry as `record` does."""
+        """Rebuild a ledger from `as_record`, checking every entry as `record` does. Equal entries are two runs and stay apart."""
         ledger = cls(record["noise_source"])
         for entry in record["entries"]:
-            ledger.record(**entry)
+            given, alone = entry.get("correlation"), cls()
+            alone.record(**{**entry, "correlation": given and Correlation(**given)})
+            ledger.entries.extend(alone.entries)
         return ledger
 
     def __str__(self) -> str:
-        lines = [
-            f"{e.steps} steps, {e.sampler}, sampling rate {e.sampling_rate:g}, noise multiplier {e.noise_multiplier:g}"
-            for e in self.entries
-        ]
-        return "\n".join(lines or ["nothing released"]) + f" (noise: {self.noise_source})"
+        return ("\n".join(map(str, self.entries)) or "nothing released") + f" (noise: {self.noise_source})"
+
+
+def batches_per_pass(sampling_rate: float) -> int:
+    """Batches into which a pass deals the records: ``floor(1 / sampling_rate)``, forgiving rounding."""
+    return int(1 / sampling_rate + 1e-9)
+
+
+def check_sampler(name: str, sampler: str, rate: float, correlation: Correlation | None) -> None:
+    """Refuse a rate or a correlation that does not go with the sampler; ``name`` is what the caller calls the sampler."""
+    if correlation is not None and sampler not in ("cyclic", "full"):
+        raise ValueError(f"{name} is {sampler!r}, but must be 'cyclic' or 'full' where noise is correlated")
+    if sampler == "full" and rate != 1:
+        raise ValueError(f"sampling_rate is {rate!r}, but must be 1 where {name} is 'full'")
+    if sampler in ("shuffle", "cyclic") and rate == 0:
+        raise ValueError(f"sampling_rate is {rate!r}, but must be > 0 where {name} is {sampler!r}")
+    if sampler == "cyclic" and abs(batches_per_pass(rate) * rate - 1) > 1e-9:
+        raise ValueError(f"sampling_rate is {rate!r}, but must be 1/b for a whole number b where {name} is 'cyclic'")
 
 
 def _charges(entries: Sequence[Release]) -> Iterator[Steps]:
@@ -297,10 +351,12 @@ def _charges(entries: Sequence[Release]) -> Iterator[Steps]:
         if entry.sampler == "none":
             yield Steps(1.0, 0.0, entry.steps)
         elif entry.sampler == "shuffle":
-            batches = int(1 / entry.sampling_rate + 1e-9)
+            batches = batches_per_pass(entry.sampling_rate)
             passes = 1 + ceil((entry.steps - 1) / batches) if shuffled_before else ceil(entry.steps / batches)
             shuffled_before = True
             yield Steps(1.0, entry.noise_multiplier, passes)
+        elif entry.sampler == "cyclic" or entry.correlation is not None:
+            yield Steps(1.0, entry.noise_multiplier / entry.sensitivity, 1)
         else:
             yield Steps(entry.sampling_rate, entry.noise_multiplier, entry.steps)
 

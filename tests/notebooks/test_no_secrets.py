@@ -39,7 +39,10 @@ def findings(text):
     found = [what for what, mark in MARKS.items() if mark.search(text)]
     # A literal of a key's size is a key, unless it is plain words; so is base64 that decodes to one and looks random.
     for literal in BYTES.findall(text):
-        value = ast.literal_eval(literal)
+        try:
+            value = ast.literal_eval(literal)
+        except SyntaxError:  # a literal that shows what Python refuses
+            continue
         if len(value) in KEY_SIZES and not value.isascii():
             found.append(f"{len(value)} bytes")
     for word in BASE64.findall(text):
