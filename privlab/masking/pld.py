@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.signal import lfilter
 from scipy.special import ndtr, ndtri
 
 from privlab.masking.rdp import Array, Steps, log_sum_exp, privacy_loss
@@ -52,6 +51,8 @@ class Profile:
     @cached_property
     def other_masses(self) -> Array:
         """The same event's probability under the other neighbour, times ``exp(loss)`` of the grid point."""
+        from scipy.signal import lfilter  # here: it takes as long to load as everything else, and workers never need it
+
         return lfilter([1.0], [1.0, -np.exp(-self.spacing)], self.masses[::-1])[::-1]
 
     def epsilon(self, delta: float) -> float:
