@@ -8,8 +8,12 @@ the key alone (what they are for), so neither the order of tasks nor the number 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 
 import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from privlab import arguments
 
@@ -77,6 +81,41 @@ def secret_stream(secret: bytes, *key: int | str) -> np.random.Generator:
     words = np.frombuffer(hmac.digest(secret, _encode(key), "sha256"), dtype="<u8")
     # The digest's 256 bits: half for Philox's key, half for the high words of its counter.
     return np.random.Generator(np.random.Philox(key=words[:2], counter=[0, 0, *words[2:].tolist()]))
+
+
+def keystream(key: bytes, *, start: bytes = bytes(16)) -> Callable[[int], bytes]:
+    """Reader of the keystream of AES in counter mode: each call returns the next so many bytes.
+
+    Unlike the generators above it is a cryptographic one: whoever lacks the key cannot tell the bytes from random ones, however
+    many are shown. Use a key for one stream only.
+
+    Parameters
+    ----------
+    key : bytes
+        16, 24 or 32 bytes, for example `new_secret`.
+    start : bytes
+        The first counter block, 16 bytes.
+
+    Raises
+    ------
+    ValueError
+        If ``key`` or ``start`` has another length.
+
+    References
+    ----------
+    NIST SP 800-38A, section 6.5.
+
+    Examples
+    --------
+    >>> keystream(bytes(16))(4).hex()
+    '66e94bd4'
+    """
+    if len(key) not in (16, 24, 32):
+        raise ValueError(f"key has {len(key)} bytes, but must have 16, 24 or 32")
+    if len(start) != 16:
+        raise ValueError(f"start has {len(start)} bytes, but must have 16")
+    encrypt = Cipher(AES(key), CTR(start)).encryptor().update
+    return lambda length: encrypt(bytes(length))
 
 
 def generator(seed: int | None, *key: int | str) -> np.random.Generator:

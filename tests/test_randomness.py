@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privlab.randomness import generator, new_secret, secret_stream, stream
+from privlab.randomness import generator, keystream, new_secret, secret_stream, stream
 
 KEYS = st.lists(st.one_of(st.integers(), st.text(max_size=5)), max_size=3).map(tuple)
 SECRET = bytes(range(32))
@@ -44,3 +44,36 @@ def test_bad_seeds_are_refused(seed):
 def test_short_secrets_are_refused():
     with pytest.raises(ValueError, match="secret has 4 bytes"):
         secret_stream(b"1234")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (
+            "2b7e151628aed2a6abf7158809cf4f3c",
+            "874d6191b620e3261bef6864990db6ce 9806f66b7970fdff8617187bb9fffdff"
+            "5ae4df3edbd5d35e5b4f09020db03eab 1e031dda2fbe03d1792170a0f3009cee",
+        ),
+        (
+            "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+            "601ec313775789a5b7a7f504bbf3d228 f443e3ca4d62b59aca84e990cacaf5c5"
+            "2b0930daa23de94ce87017ba2d84988d dfc9c58db67aada613c2dd08457941a6",
+        ),
+    ],
+)
+def test_the_keystream_is_aes_in_counter_mode(key, expected):
+    """NIST SP 800-38A, F.5.1 and F.5.5: the plaintext there is added, and the stream is read in uneven pieces."""
+    plain = bytes.fromhex(
+        "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
+        "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
+    )
+    read = keystream(bytes.fromhex(key), start=bytes.fromhex("f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"))
+    stream_bytes = b"".join(read(length) for length in (1, 0, 15, 20, 28))
+    assert bytes(a ^ b for a, b in zip(plain, stream_bytes, strict=True)).hex() == expected.replace(" ", "")
+
+
+def test_bad_keys_are_refused():
+    with pytest.raises(ValueError, match="key has 5 bytes"):
+        keystream(b"short")
+    with pytest.raises(ValueError, match="start has 0 bytes"):
+        keystream(bytes(32), start=b"")

@@ -3,7 +3,7 @@
 from privlab.learning.features import hog
 from privlab.learning.layers import Parameters
 from privlab.learning.models import Model, char_model, mlp, softmax_regression
-from privlab.learning.small import class_means, private_gradient_descent
+from privlab.learning.small import class_means, output_perturbation, private_gradient_descent
 from privlab.learning.training import TrainingRun, train
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "class_means",
     "hog",
     "mlp",
+    "output_perturbation",
     "private_gradient_descent",
     "softmax_regression",
     "train",

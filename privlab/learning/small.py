@@ -1,15 +1,17 @@
 """Private learners for small data: every step sees every record, so the accounting is exact and needs no sampling.
 
-Both learn from rows of L2 norm at most 1, such as `privlab.learning.features.hog` gives. Neighbouring data sets differ in one
+All learn from rows of L2 norm at most 1, such as `privlab.learning.features.hog` gives. Neighbouring data sets differ in one
 record, added or removed.
 """
 
 import math
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
 
 from privlab import arguments
 from privlab.learning.layers import Parameters
@@ -22,6 +24,10 @@ from privlab.randomness import generator
 # Linear models are trained on rows this many times longer and the weights scaled back: only the bias moves otherwise, and slower.
 STRETCH = 8.0
 LARGEST_LEARNING_RATE = 400.0  # where little noise is needed, longer steps only overshoot
+
+LIPSCHITZ = math.sqrt(2)  # most that a gradient row * (probabilities - one-hot label) can be long
+TOLERANCE = 1e-3  # length of the gradient at which a minimiser is good enough, and charged for the rest
+LOGIT_NOISE = 0.25  # standard deviation that output perturbation gives a logit of a row of norm 1
 
 
 def class_means(
@@ -64,25 +70,120 @@ def class_means(
     >>> softmax_regression(3, 3).logits(run.parameters, np.eye(3)).argmax(-1).tolist()
     [0, 1, 2]
     """
-    rows = arguments.finite_array("x", x, dimensions=2).astype(np.float64)
-    labels = softmax_regression(max(1, rows.shape[1]), classes).labels(np.asarray(y))
-    if labels.shape != (len(rows),):
-        raise ValueError(f"y has shape {labels.shape}, but must be ({len(rows)},), a label per row of x")
+    rows, labels = _checked(x, y, classes)
     sigma = gaussian_noise_multiplier(epsilon, delta)
     begun, noise = time.perf_counter(), generator(seed, "class means")
     sums = _class_sums(rows, labels, classes)
     sums += sigma * noise.standard_normal(sums.shape)
-    directions = (sums / np.linalg.norm(sums, axis=-1, keepdims=True)).T.astype(np.float32)
-    ledger = Ledger.for_seed(seed)
-    ledger.record("full", 1.0, sigma)
-    parameters = {"dense_1.weight": directions, "dense_1.bias": np.zeros(classes, np.float32)}
-    return TrainingRun(parameters, np.empty(0), ledger, time.perf_counter() - begun)
+    directions = (sums / np.linalg.norm(sums, axis=-1, keepdims=True)).T
+    return _one_release(directions, sigma, seed, begun)
+
+
+def _checked(x: ArrayLike, y: ArrayLike, classes: int) -> tuple[NDArray[np.float64], NDArray]:
+    rows = arguments.finite_array("x", x, dimensions=2).astype(np.float64)
+    labels = softmax_regression(max(1, rows.shape[1]), classes).labels(np.asarray(y))
+    if labels.shape != (len(rows),):
+        raise ValueError(f"y has shape {labels.shape}, but must be ({len(rows)},), a label per row of x")
+    return rows, labels
+
+
+def _shortened(rows: NDArray) -> NDArray[np.float64]:
+    return rows * clip_factors(np.linalg.norm(rows, axis=-1), 1.0)[:, None]
 
 
 def _class_sums(rows: NDArray, labels: NDArray, classes: int) -> NDArray[np.float64]:
     """Sum of each class's rows, none longer than 1: (classes, features), of L2 sensitivity 1."""
-    short = rows * clip_factors(np.linalg.norm(rows, axis=-1), 1.0)[:, None]
-    return np.eye(classes)[labels].T @ short
+    return np.eye(classes)[labels].T @ _shortened(rows)
+
+
+def _one_release(weight: NDArray, sigma: float, seed: int | None, begun: float) -> TrainingRun:
+    """The run that made a linear model without bias by one Gaussian release of noise multiplier ``sigma``."""
+    ledger = Ledger.for_seed(seed)
+    ledger.record("full", 1.0, sigma)
+    parameters = {"dense_1.weight": weight.astype(np.float32), "dense_1.bias": np.zeros(weight.shape[1], np.float32)}
+    return TrainingRun(parameters, np.empty(0), ledger, time.perf_counter() - begun)
+
+
+def output_perturbation(
+    x: ArrayLike,
+    y: ArrayLike,
+    classes: int,
+    *,
+    epsilon: float,
+    delta: float,
+    regularization: float | None = None,
+    seed: int | None = None,
+) -> TrainingRun:
+    """Train without privacy, then add noise to the weights: regularised softmax regression, one release.
+
+    The weights W minimise ``sum_i loss_i(W) + regularization / 2 * |W|^2``. For two neighbouring data sets these sums differ by one
+    record's loss, whose gradient is at most sqrt(2) long, and curve by at least ``regularization``: so their minima are at most
+    ``sqrt(2) / regularization`` apart (Chaudhuri, Monteleoni and Sarwate 2011, lemma 7; twice that where a record is *replaced*).
+    It is a sum, not a mean, because n itself differs between neighbours. A solver stops early, at a gradient at most ``TOLERANCE``
+    long, hence within ``TOLERANCE / regularization`` of the minimum: both ends are charged for that.
+
+    Parameters
+    ----------
+    x, y, classes
+        As for `class_means`.
+    epsilon, delta : float
+        The budget; all of it goes into the one release.
+    regularization : float or None
+        Above 0. None gives the noise of a logit of a row of norm 1 a standard deviation of 1/4; it depends on the budget alone.
+    seed : int or None
+        None draws the noise from the operating system. A seed is reproducible, and the ledger says that it is not private.
+
+    Returns
+    -------
+    TrainingRun
+        Parameters of ``softmax_regression(features, classes)``, bias 0. No losses.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not allowed, before any work is done.
+    RuntimeError
+        If the solver does not come within the tolerance; nothing is released.
+
+    Examples
+    --------
+    >>> x, y = np.repeat(np.eye(3), 100, axis=0), np.repeat([0, 1, 2], 100)
+    >>> run = output_perturbation(x, y, 3, epsilon=1, delta=1e-5, seed=0)
+    >>> softmax_regression(3, 3).logits(run.parameters, np.eye(3)).argmax(-1).tolist()
+    [0, 1, 2]
+    """
+    rows, labels = _checked(x, y, classes)
+    sigma = gaussian_noise_multiplier(epsilon, delta)
+    strength = LIPSCHITZ * sigma / LOGIT_NOISE
+    if regularization is not None:
+        strength = arguments.real("regularization", regularization, above=0)
+    begun, noise = time.perf_counter(), generator(seed, "output perturbation")
+    weight = _minimiser(_shortened(rows), labels, classes, strength, TOLERANCE)
+    weight += sigma * _minimiser_sensitivity(strength, TOLERANCE) * noise.standard_normal(weight.shape)
+    return _one_release(weight, sigma, seed, begun)
+
+
+def _minimiser_sensitivity(strength: float, tolerance: float) -> float:
+    """Most that one record more or less moves what `_minimiser` returns, in L2 norm."""
+    return (LIPSCHITZ + 2 * tolerance) / strength
+
+
+def _minimiser(rows: NDArray, labels: NDArray, classes: int, strength: float, tolerance: float) -> NDArray[np.float64]:
+    """Weights (features, classes) at which the gradient of the regularised sum of losses is at most ``tolerance`` long."""
+    shape, bias = (rows.shape[1], classes), np.zeros(classes)
+    model = softmax_regression(*shape)
+
+    def objective(flat: NDArray) -> tuple[float, NDArray]:
+        weight = flat.reshape(shape)
+        gradient, losses = model.gradient({"dense_1.weight": weight, "dense_1.bias": bias}, rows, labels)
+        return losses.sum() + strength / 2 * flat @ flat, (gradient["dense_1.weight"] + strength * weight).ravel()
+
+    size = math.prod(shape)
+    limits: Any = {"gtol": tolerance / math.sqrt(size), "ftol": 0, "maxiter": 100_000, "maxfun": 100_000}
+    found = minimize(objective, np.zeros(size), jac=True, method="L-BFGS-B", options=limits)
+    if not np.linalg.norm(found.jac) <= tolerance:
+        raise RuntimeError(f"the solver stopped at a gradient of norm {np.linalg.norm(found.jac):g} ({found.message})")
+    return found.x.reshape(shape)
 
 
 def private_gradient_descent(

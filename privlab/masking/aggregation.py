@@ -15,8 +15,9 @@ from privlab.masking.agreement import derive
 from privlab.masking.graph import Neighbourhood, checked_clients, neighbourhood
 from privlab.masking.messages import Message, Round
 from privlab.masking.parties import Client, Server, client_vector
-from privlab.masking.ring import FixedPoint, Keystream
+from privlab.masking.ring import FixedPoint
 from privlab.masking.skellam import NoisyFixedPoint
+from privlab.randomness import keystream
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _parties(clients: int, seed: int | None, random: Any) -> tuple[list[Client],
 def _seeded(seed: int, part: int) -> Any:
     """Return a reproducible source of bytes for one client, or (past the last one) for what is common."""
     number = arguments.whole("seed", seed, at_least=0)
-    return Keystream(derive(f"{number}/{part}".encode(), salt=b"", info=b"privlab/secagg/v1/seed")).token
+    return keystream(derive(f"{number}/{part}".encode(), salt=b"", info=b"privlab/secagg/v1/seed"))
 
 
 def _neighbourhood(

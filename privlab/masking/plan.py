@@ -9,15 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privlab import arguments
-from privlab.masking.accounting import (
-    Ledger,
-    batches_per_pass,
-    check_sampler,
-    gaussian_noise_multiplier,
-    noise_multiplier,
-)
+from privlab.masking.accounting import gaussian_noise_multiplier, noise_multiplier
 from privlab.masking.correlated import NAMES, Correlation
 from privlab.masking.gaussian import raised
+from privlab.masking.ledger import Ledger, batches_per_pass, check_sampler
 
 SAMPLERS = ("poisson", "full", "shuffle", "cyclic")
 

@@ -43,10 +43,6 @@ class Keystream:
         self._encryptor.update_into(_ZEROS[: 4 * count], self._buffer)
         return self._words[:count]
 
-    def token(self, count: int) -> bytes:
-        """Return the next ``count`` bytes."""
-        return self._encryptor.update(bytes(count))
-
 
 def new_buffer() -> bytearray:
     """Return space for a block of keystream; the cipher's interface wants 15 bytes more than it writes."""

@@ -16,6 +16,7 @@ from privlab.masking import (
 )
 
 DRAWS = np.zeros(400_000)
+SAFE = {"level": "float-safe"}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,12 @@ DRAWS = np.zeros(400_000)
         (laplace_mechanism(DRAWS, sensitivity=3, epsilon=0.5), "laplace", 6.0),
         (
             gaussian_mechanism(DRAWS, l2_sensitivity=2, epsilon=1, delta=1e-5),
+            "norm",
+            2 * gaussian_noise_multiplier(1, 1e-5),
+        ),
+        (laplace_mechanism(DRAWS, sensitivity=3, epsilon=0.5, **SAFE), "laplace", 6.0),
+        (
+            gaussian_mechanism(DRAWS, l2_sensitivity=2, epsilon=1, delta=1e-5, **SAFE),
             "norm",
             2 * gaussian_noise_multiplier(1, 1e-5),
         ),
