@@ -5,7 +5,6 @@ shading what the guarantee allows, dots the coin flip.
 """
 
 import math
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,10 +13,9 @@ from matplotlib.patches import Patch
 
 from privlab.arguments import choice, real
 from privlab.leakage.frontier import Frontier, FrontierPoint
-from privlab.plots.leakage_scenes import CurveScene, FrontierScene, attacks_of, epsilon_text, percent, rate_at
-from privlab.plots.style import ALLOWED, BLUE, SKY, VERMILLION, figure, styled
-
-_SINGLE = (0.145, 0.255, 0.805, 0.69)
+from privlab.plots.leakage_scenes import CurveScene, FrontierScene, attacks_of, rate_at
+from privlab.plots.live import Picture
+from privlab.plots.style import ALLOWED, BLUE, SKY, VERMILLION, epsilon_text, figure, legend_below, percent, styled
 
 
 def describe(
@@ -48,7 +46,6 @@ def describe(
     )
 
 
-@styled()
 def frontier(
     frontier: Frontier,
     *,
@@ -75,14 +72,9 @@ def frontier(
         If the attack, the rate or the point is not the frontier's.
     """
     _check(frontier, attack, false_positive_rate, highlight)
-    picture = figure(5.6, 4.8)
-    axes = picture.add_axes(_SINGLE)
-    FrontierScene(axes, frontier).update(attack, false_positive_rate, highlight)
-    _legend(picture, columns=1)
-    return picture, axes
+    return _single(FrontierScene, frontier).still(attack, false_positive_rate, highlight)
 
 
-@styled()
 def allowed_and_achieved(
     frontier: Frontier, point: FrontierPoint, *, attack: str = "LiRA online", false_positive_rate: float = 0.01
 ) -> tuple[Figure, Axes]:
@@ -107,14 +99,9 @@ def allowed_and_achieved(
         If the attack, the rate or the point is not the frontier's.
     """
     _check(frontier, attack, false_positive_rate, point)
-    picture = figure(5.6, 4.8)
-    axes = picture.add_axes(_SINGLE)
-    CurveScene(axes, frontier).update(attack, false_positive_rate, point)
-    _legend(picture, columns=1)
-    return picture, axes
+    return _single(CurveScene, frontier).still(attack, false_positive_rate, point)
 
 
-@styled()
 def dashboard(
     frontier: Frontier,
     point: FrontierPoint | None = None,
@@ -128,20 +115,24 @@ def dashboard(
     """
     point = default_point(frontier) if point is None else point
     _check(frontier, attack, false_positive_rate, point)
-    picture, scenes = dashboard_scenes(frontier)
-    for scene in scenes:
-        scene.update(attack, false_positive_rate, point)
-    return picture, (scenes[0].axes, scenes[1].axes)
+    return dashboard_picture(frontier).still(attack, false_positive_rate, point)
 
 
 @styled()
-def dashboard_scenes(frontier: Frontier) -> tuple[Figure, tuple[FrontierScene, CurveScene]]:
-    """The dashboard with nothing chosen yet; what moves is in each scene's `layers`."""
+def dashboard_picture(frontier: Frontier) -> Picture:
+    """The dashboard with nothing chosen yet; a setting is an attack, a false-positive rate and a point."""
     picture = figure(8.4, 4.3)
     left = FrontierScene(picture.add_axes((0.088, 0.205, 0.385, 0.725)), frontier)
     right = CurveScene(picture.add_axes((0.584, 0.205, 0.385, 0.725)), frontier)
     _legend(picture, columns=3)
-    return picture, (left, right)
+    return Picture(picture, left, right)
+
+
+@styled()
+def _single(scene: type[FrontierScene] | type[CurveScene], frontier: Frontier) -> Picture:
+    picture = figure(5.6, 4.8)
+    _legend(picture, columns=1)
+    return Picture(picture, scene(picture.add_axes((0.145, 0.255, 0.805, 0.69)), frontier))
 
 
 def default_point(frontier: Frontier) -> FrontierPoint:
@@ -151,26 +142,17 @@ def default_point(frontier: Frontier) -> FrontierPoint:
 
 
 def _legend(picture: Figure, *, columns: int) -> None:
-    """One legend for both pictures, below the axes, where it covers nothing."""
-    handles: list[Any] = [
-        Line2D([], [], color=BLUE, marker="o", mec="white"),
-        Line2D([], [], color=VERMILLION, ls="--", marker="s", mfc="white", mew=1.8),
-        (Patch(color=ALLOWED), Line2D([], [], ls="", marker="v", mfc=ALLOWED, mec=SKY)),
-    ]
-    picture.legend(
-        handles,
-        [
-            "attack on the private model (95 % interval)",
-            "without privacy",
-            "allowed by the guarantee; above is impossible",
-        ],
-        loc="lower center",
-        ncols=columns,
-        fontsize=8.5,
-        columnspacing=1.5,
-        borderaxespad=0.1,
-        labelspacing=0.25,
-    )
+    entries = {
+        "attack on the private model (95 % interval)": Line2D([], [], color=BLUE, marker="o", mec="white"),
+        "without privacy": Line2D([], [], color=VERMILLION, ls="--", marker="s", mfc="white", mew=1.8),
+        "allowed by the guarantee; above is impossible": allowed_handle(),
+    }
+    legend_below(picture, entries, ncols=columns, fontsize=8.5, columnspacing=1.5, borderaxespad=0.1, labelspacing=0.25)
+
+
+def allowed_handle() -> tuple[Patch, Line2D]:
+    """The region that a guarantee allows, with the mark at its upper end, for a legend."""
+    return Patch(color=ALLOWED), Line2D([], [], ls="", marker="v", mfc=ALLOWED, mec=SKY)
 
 
 def _check(frontier: Frontier, attack: str, false_positive_rate: float, point: FrontierPoint | None) -> None:

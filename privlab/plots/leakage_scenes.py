@@ -1,4 +1,4 @@
-"""The two pictures of the main experiment as scenes: drawn once, then moved to another setting within milliseconds."""
+"""The two pictures of the main experiment as scenes (see `privlab.plots.live`)."""
 
 import math
 from collections.abc import Sequence
@@ -7,41 +7,18 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon
-from matplotlib.ticker import FuncFormatter, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from privlab.leakage.frontier import ATTACKS, Frontier, FrontierPoint
 from privlab.plots.labels import place
-from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, SKY, VERMILLION
+from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, SKY, VERMILLION, epsilon_text, in_percent, outline, percent
 
 Array = NDArray[np.float64]
 
 FRONTIER_RATES = (5e-4, 1.5)  # the y axis, the same for every frontier, attack and rate
 CURVE_RATES = (1e-4, 1.0)
 RESOLVED = 10  # false positives below which a measured rate says little
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1] in percent, rounded for reading.
-
-    >>> percent(0.9214), percent(0.00142), percent(1)
-    ('92.1 %', '0.14 %', '100 %')
-    """
-    value = 100 * share
-    return f"{value:.2g} %" if value < 1 else f"{value:.1f} %".replace(".0 %", " %")
-
-
-def epsilon_text(epsilon: float, *, decimals: int = 0) -> str:
-    """An epsilon in words, with at least `decimals` decimals and two figures.
-
-    >>> epsilon_text(11.23), epsilon_text(11.23, decimals=1), epsilon_text(math.inf)
-    ('ε = 11', 'ε = 11.2', 'no privacy')
-    """
-    needed = 0 if epsilon >= 9.95 else 1 if epsilon >= 0.995 else 2
-    return f"ε = {epsilon:.{max(decimals, needed)}f}" if math.isfinite(epsilon) else "no privacy"
 
 
 def attacks_of(frontier: Frontier) -> tuple[str, ...]:
@@ -55,20 +32,7 @@ def rate_at(frontier: Frontier, rates: Sequence[float], false_positive_rate: flo
 
 
 class FrontierScene:
-    """Leakage against accuracy.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes to draw on.
-    frontier : Frontier
-        The results.
-
-    Attributes
-    ----------
-    layers : pair of lists of Artist
-        What `update` changes: with the attack or the rate only, and with the point too. The rest is fixed.
-    """
+    """Leakage against accuracy; its second layer moves with the point, its first with the attack or the rate."""
 
     def __init__(self, axes: Axes, frontier: Frontier) -> None:
         self.axes, self.frontier = axes, frontier
@@ -80,7 +44,7 @@ class FrontierScene:
         margin = max(1.0, 0.08 * (high - low))
         axes.set(xlim=(low - margin, high + margin), ylim=FRONTIER_RATES, yscale="log")
         axes.set(xlabel=f"test accuracy (%), mean of {models} models", ylabel="members found (true-positive rate)")
-        _in_percent(axes.yaxis)
+        in_percent(axes.yaxis)
         self.lines = self._lines()
         colours = [BLUE if math.isfinite(point.epsilon) else VERMILLION for point in points]
         self.upright = axes.vlines(self.accuracy, 1, 1, colors=colours, lw=1.4, zorder=3)
@@ -102,7 +66,7 @@ class FrontierScene:
         self.title = axes.set_title("")
         settled = [self.coin, self.coin_text, self.allowed, self.leaders, self.upright, self.level]
         settled += [*(line for _, line in self.lines), *self.labels, self.title]
-        self.layers: tuple[list[Artist], list[Artist]] = settled, [self.ring]
+        self.layers: list[list[Artist]] = [settled, [self.ring]]
         self.shown: tuple[str, float] | None = None
 
     def _lines(self) -> list[tuple[NDArray[np.bool_], Line2D]]:
@@ -157,9 +121,7 @@ class FrontierScene:
         left, right = self.axes.get_xlim()
         words = self.coin_text.get_window_extent().get_points()
         x, error = self.accuracy, self.error
-        spans: list[
-            tuple[Array, Array, int]
-        ] = [  # lower left and upper right corners, and by how many pixels to grow them
+        spans: Any = [  # lower left and upper right corners, and by how many pixels to grow them
             (here, here, 9),
             (self._pixels(x, low), self._pixels(x, high), 2),
             (self._pixels(x - error, self.found), self._pixels(x + error, self.found), 2),
@@ -186,19 +148,16 @@ class FrontierScene:
 
 
 class CurveScene:
-    """A measured ROC curve inside the region that the guarantee allows. Parameters, attributes as `FrontierScene`."""
+    """A measured ROC curve inside the region that the guarantee allows."""
 
     def __init__(self, axes: Axes, frontier: Frontier) -> None:
         self.axes, self.frontier = axes, frontier
         self.grid = np.array(frontier.false_positive_rates)
         axes.set(xscale="log", yscale="log", xlim=CURVE_RATES, ylim=CURVE_RATES)
         axes.set(xlabel="false alarms (false-positive rate)", ylabel="members found (true-positive rate)")
-        _in_percent(axes.xaxis)
-        _in_percent(axes.yaxis)
-        self.region = Polygon(np.ones((3, 2)), color=ALLOWED, lw=0, zorder=0.6)
-        self.band = Polygon(np.ones((3, 2)), alpha=0.3, lw=0, zorder=3)
-        axes.add_patch(self.region)
-        axes.add_patch(self.band)
+        in_percent(axes.xaxis, axes.yaxis)
+        (self.region,) = axes.fill([], [], color=ALLOWED, lw=0, zorder=0.6)
+        (self.band,) = axes.fill([], [], alpha=0.3, lw=0, zorder=3)
         (self.coin,) = axes.plot(CURVE_RATES, CURVE_RATES, color=GREY, ls=":", lw=1.4, zorder=2)
         axes.text(0.04, 0.034, "coin flip", color=GREY, fontsize=8, va="top", ha="left", rotation=40)
         self.bare = next((point for point in frontier.points if math.isinf(point.epsilon)), None)
@@ -220,7 +179,7 @@ class CurveScene:
             above += [strip, axes.text(middle, 0.5, "too few to resolve", bbox=white, **words)]
         lines = [self.unprotected, self.unresolved, self.measured]
         marks = [self.line, self.ceiling, self.dot, self.ring, self.title]
-        self.layers: tuple[list[Artist], list[Artist]] = [], [self.region, self.band, *above, *lines, *marks]
+        self.layers: list[list[Artist]] = [[], [self.region, self.band, *above, *lines, *marks]]
 
     def update(self, attack: str, false_positive_rate: float, point: FrontierPoint) -> None:
         """Show a point's curve under an attack, and mark a false-positive rate on it."""
@@ -233,8 +192,9 @@ class CurveScene:
         joined = few.copy()
         joined[: few.sum() + 1] = True  # the faint part meets the firm one
         self.unresolved.set(data=(grid[joined], rates[joined]), color=colour)
-        self.band.set(xy=_between(grid, result.low, result.high), facecolor=colour)
-        self.region.set_xy(_between(grid, grid, point.allowed))
+        floor = CURVE_RATES[0] / 100  # what is zero is put far below the logarithmic axis
+        self.band.set(xy=np.maximum(outline(grid, result.low, result.high), floor), facecolor=colour)
+        self.region.set_xy(np.maximum(outline(grid, grid, point.allowed), floor))
         bare = self.bare if private else None
         self.unprotected.set_data(
             grid, bare.attacks[attack].true_positive_rates if bare else np.full(len(grid), np.nan)
@@ -247,14 +207,3 @@ class CurveScene:
         self.ring.set_data([false_positive_rate], [found])
         words = f"found {percent(found)}, allowed {percent(allowed)}"
         self.title.set_text(f"noise {point.noise_multiplier:g}, {epsilon_text(point.epsilon)}: {words}")
-
-
-def _between(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
-    """Outline of the band between two curves; what is zero is put far below the logarithmic axis."""
-    floor = CURVE_RATES[0] / 100
-    return np.column_stack([np.append(x, x[::-1]), np.maximum(np.append(low, np.flip(high)), floor)])
-
-
-def _in_percent(axis: Axis) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
-    axis.set_minor_formatter(NullFormatter())

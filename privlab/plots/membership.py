@@ -3,13 +3,11 @@
 Blue is what was in the training set, vermillion what was not; a bell is the normal distribution that fits the models' answers.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -22,9 +20,11 @@ from privlab.leakage.frontier import FALSE_POSITIVE_RATES, Frontier
 from privlab.leakage.membership import separation
 from privlab.leakage.roc import bootstrap_band, roc
 from privlab.leakage.shadows import Shadows
-from privlab.plots.leakage_scenes import RESOLVED, percent
+from privlab.plots.leakage import allowed_handle
+from privlab.plots.leakage_scenes import RESOLVED
+from privlab.plots.live import Picture
 from privlab.plots.membership_scenes import ExplorerScene, RecordScene
-from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, SERIES, SKY, VERMILLION, figure, styled
+from privlab.plots.style import BLACK, BLUE, GREY, SERIES, VERMILLION, figure, in_percent, legend_below, percent, styled
 
 
 @styled()
@@ -63,7 +63,7 @@ def loss_histogram(
     for (name, loss), dashes in zip((marks or {}).items(), ("-.", ":", "-"), strict=False):
         axes.axvline(loss, color=BLACK, lw=1.2, ls=dashes, label=name)
     axes.set(xscale="log", xlabel="loss of one model (logarithmic)", ylabel="share of records")
-    _in_percent(axes.yaxis)
+    in_percent(axes.yaxis)
     axes.legend(loc="upper left")
     return picture, axes
 
@@ -97,8 +97,7 @@ def roc_curves(scores: Mapping[str, ArrayLike], members: ArrayLike) -> tuple[Fig
     axes.plot([1e-4, 1], [1e-4, 1], color=GREY, ls=":", lw=1.4, label="coin flip")
     axes.set(xscale="log", yscale="log", xlim=(rates[0], 1), ylim=(rates[0], 1))
     axes.set(xlabel="false alarms (false-positive rate)", ylabel="members found (true-positive rate)")
-    _in_percent(axes.xaxis)
-    _in_percent(axes.yaxis)
+    in_percent(axes.xaxis, axes.yaxis)
     axes.legend(loc="lower right")
     return picture, axes
 
@@ -137,7 +136,7 @@ def reference_models(
     axes.set(xscale="log", xlabel="reference models (logarithmic)", ylabel="members found", ylim=(0, None))
     axes.xaxis.set(major_locator=FixedLocator([*counts]), minor_locator=NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    _in_percent(axes.yaxis)
+    in_percent(axes.yaxis)
     axes.set_title(f"at {percent(false_positive_rate)} false alarms")
     axes.legend(loc="upper left")
     return picture, axes
@@ -168,7 +167,7 @@ def gallery(dataset: Dataset, shadows: Shadows, records: Sequence[int]) -> tuple
     """
     if not 1 <= len(records) <= 6:
         raise ValueError(f"records has {len(records)} elements, but must have 1 to 6")
-    width = 0.94 / len(records)
+    width, apart = 0.94 / len(records), separation(shadows.confidences, shadows.members)
     picture = figure(1.6 * len(records) + 0.4, 3.1)
     panels = []
     for i, record in enumerate(records):
@@ -177,18 +176,12 @@ def gallery(dataset: Dataset, shadows: Shadows, records: Sequence[int]) -> tuple
         bells = picture.add_axes((left + 0.04 * width, 0.24, 0.92 * width, 0.26))
         RecordScene(page, bells, dataset, [shadows]).update(record, shadows)
         bells.set(xlabel="")
-        bells.set_title(
-            f"{separation(shadows.confidences, shadows.members)[record]:.1f} sd apart",
-            fontsize=8,
-            loc="center",
-            y=-0.48,
-        )
+        bells.set_title(f"{apart[record]:.1f} sd apart", fontsize=8, loc="center", y=-0.48)
         panels.append(bells)
     _legend(picture)
     return picture, panels
 
 
-@styled()
 def explorer(
     dataset: Dataset,
     shadows: Mapping[float, Shadows],
@@ -222,15 +215,14 @@ def explorer(
     """
     picture, scene = explorer_scene(dataset, shadows, frontier)
     noise = min(shadows) if noise_multiplier is None else noise_multiplier
-    scene.update(scene.order[0] if record is None else record, noise, attack)
-    return picture, (scene.record.page, scene.record.axes, scene.curve.axes)
+    return Picture(picture, scene).still(scene.order[0] if record is None else record, noise, attack)
 
 
 @styled()
 def explorer_scene(
     dataset: Dataset, shadows: Mapping[float, Shadows], frontier: Frontier
 ) -> tuple[Figure, ExplorerScene]:
-    """The explorer with nothing chosen yet; what moves is in the scene's `layers`."""
+    """The explorer with nothing chosen yet."""
     picture = figure(8.4, 4.3)
     places = ((0.14, 0.6, 0.2, 0.32), (0.03, 0.285, 0.41, 0.29), (0.565, 0.225, 0.405, 0.7))
     page, bells, curve = (picture.add_axes(place) for place in places)
@@ -240,7 +232,6 @@ def explorer_scene(
 
 
 def _legend(picture: Figure, *, curve: bool = False) -> None:
-    """What the colours mean, below the axes, where it covers nothing."""
     entries: dict[str, Any] = {
         "models trained with the record": Patch(fc=BLUE, alpha=0.35),
         "models trained without it": Patch(fc="none", ec=VERMILLION, lw=1.4),
@@ -249,12 +240,7 @@ def _legend(picture: Figure, *, curve: bool = False) -> None:
         entries |= {
             "attack on all records (95 % band)": Line2D([], [], color=BLUE),
             "the same without privacy": Line2D([], [], color=VERMILLION, ls="--"),
-            "allowed by the guarantee": (Patch(color=ALLOWED), Line2D([], [], ls="", marker="v", mfc=ALLOWED, mec=SKY)),
+            "allowed by the guarantee": allowed_handle(),
             "this record, same threshold": Line2D([], [], ls="", marker="D", color=BLACK, mec="white"),
         }
-    columns = math.ceil(len(entries) / 2) if curve else 2
-    picture.legend(entries.values(), entries.keys(), loc="lower center", ncols=columns, fontsize=8.5, borderaxespad=0.1)
-
-
-def _in_percent(axis: Axis) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    legend_below(picture, entries, ncols=3 if curve else 2, fontsize=8.5, borderaxespad=0.1)

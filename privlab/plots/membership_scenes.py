@@ -1,12 +1,9 @@
-"""One record's two bells, and that record beside all the others: drawn once, then moved within milliseconds."""
+"""One record's two bells, and that record beside all the others, as scenes (see `privlab.plots.live`)."""
 
 from collections.abc import Collection, Mapping
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
 from privlab import arguments
@@ -14,8 +11,8 @@ from privlab.data import Dataset
 from privlab.leakage.frontier import ATTACKS, Frontier
 from privlab.leakage.membership import separation
 from privlab.leakage.shadows import Shadows
-from privlab.plots.leakage_scenes import CURVE_RATES, CurveScene, attacks_of, epsilon_text
-from privlab.plots.style import BLACK, BLUE, VERMILLION
+from privlab.plots.leakage_scenes import CURVE_RATES, CurveScene, attacks_of
+from privlab.plots.style import BLACK, BLUE, VERMILLION, epsilon_text
 
 Array = NDArray[np.float64]
 
@@ -34,11 +31,6 @@ class RecordScene:
         Of pictures.
     levels : collection of Shadows
         All that will be shown: they fix the axis of confidences.
-
-    Attributes
-    ----------
-    layer : list of Artist
-        What `update` changes.
     """
 
     def __init__(self, page: Axes, axes: Axes, dataset: Dataset, levels: Collection[Shadows]) -> None:
@@ -47,31 +39,20 @@ class RecordScene:
         self.page, self.axes, self.dataset = page, axes, dataset
         self.image = page.imshow(np.zeros(dataset.image_shape), cmap="Greys", vmin=0, vmax=1)
         page.set_axis_off()
-        low, high = (
-            pick(limits)
-            for pick, limits in (
-                (min, [np.quantile(level.confidences, 0.0002) for level in levels]),
-                (max, [np.quantile(level.confidences, 0.9998) for level in levels]),
-            )
-        )
-        self.edges = np.linspace(np.floor(low), np.ceil(high), BINS + 1)
+        most = np.array([np.quantile(level.confidences, (0.0002, 0.9998)) for level in levels])
+        self.edges = np.linspace(np.floor(most.min()), np.ceil(most.max()), BINS + 1)
         self.fine = np.linspace(self.edges[0], self.edges[-1], 400)
         axes.set(
             xlim=self.edges[[0, -1]], ylim=(0, 1.06), yticks=[], xlabel="log-odds of the true class, one per model"
         )
         axes.spines["left"].set_visible(False)
         axes.axvline(0, color=BLACK, lw=0.6)
-        self.bars: list[Polygon] = []
-        self.bells: list[Line2D] = []
-        for colour, dashes, fill in ((BLUE, "-", True), (VERMILLION, "--", False)):
-            bars = Polygon(np.zeros((3, 2)), fc=colour if fill else "none", ec="none" if fill else colour, zorder=3)
-            bars.set_alpha(0.35 if fill else 0.8)
-            (bell,) = axes.plot([], [], color=colour, ls=dashes, lw=1.6, zorder=4)
-            axes.add_patch(bars)
-            self.bars.append(bars)
-            self.bells.append(bell)
+        self.bars, self.bells = [], []
+        for face, edge, alpha, dashes in ((BLUE, "none", 0.35, "-"), ("none", VERMILLION, 0.8, "--")):
+            self.bars += axes.fill([], [], facecolor=face, edgecolor=edge, alpha=alpha, zorder=3)
+            self.bells += axes.plot([], [], color=edge if face == "none" else face, ls=dashes, lw=1.6, zorder=4)
         self.title = page.set_title("", fontsize=9, loc="center")
-        self.layer: list[Artist] = [self.image, self.title, *self.bars, *self.bells]
+        self.layers = [[self.image, self.title, *self.bars, *self.bells]]
 
     def update(self, record: int, shadows: Shadows) -> None:
         """Show one training record under one set of shadow models; each group is scaled to its own height."""
@@ -105,8 +86,8 @@ class ExplorerScene:
     ----------
     order : list of int
         The records, from the widest separation at the least noise to the narrowest.
-    layers : pair of lists of Artist
-        What `update` changes: with the noise or the attack only, and with the record too.
+    words : str
+        The caption of what is shown.
     """
 
     def __init__(
@@ -123,14 +104,14 @@ class ExplorerScene:
         self.points = {point.noise_multiplier: point for point in frontier.points}
         if not shadows or not set(shadows) <= set(self.points):
             raise ValueError(f"shadows has the noise multipliers {sorted(shadows)}, not among {sorted(self.points)}")
-        self.dataset, self.shadows, self.attacks = dataset, shadows, attacks_of(frontier)
-        self.record = RecordScene(page, bells, dataset, shadows.values())
-        self.curve = CurveScene(curve, frontier)
+        self.axes, self.shadows, self.attacks = (page, bells, curve), shadows, attacks_of(frontier)
+        self.record, self.curve = RecordScene(page, bells, dataset, shadows.values()), CurveScene(curve, frontier)
         self.gaps = {noise: separation(level.confidences, level.members) for noise, level in shadows.items()}
         self.order = np.argsort(-self.gaps[min(shadows)], kind="stable").tolist()
         self.accused = {(n, a): _accused(ATTACKS[a](s), s.members) for n, s in shadows.items() for a in self.attacks}
         (self.mark,) = curve.plot([], [], ls="", marker="D", ms=7, color=BLACK, mec="white", zorder=7, clip_on=False)
-        self.layers: tuple[list[Artist], list[Artist]] = self.curve.layers[1], [*self.record.layer, self.mark]
+        self.layers = [self.curve.layers[1], [*self.record.layers[0], self.mark]]  # the record alone leaves the curve
+        self.shown: tuple[float, str] | None = None
 
     def update(self, record: int, noise_multiplier: float, attack: str) -> None:
         """Show one record at one noise multiplier under one attack."""
@@ -140,10 +121,12 @@ class ExplorerScene:
             raise ValueError(f"noise_multiplier is {noise_multiplier!r}, but must be one of {sorted(self.shadows)}")
         arguments.choice("attack", attack, self.attacks)
         self.record.update(record, self.shadows[noise_multiplier])
-        self.curve.update(attack, FALSE_POSITIVE_RATE, self.points[noise_multiplier])
+        point = self.points[noise_multiplier]
+        if self.shown != (noise_multiplier, attack):
+            self.shown = (noise_multiplier, attack)
+            self.curve.update(attack, FALSE_POSITIVE_RATE, point)
         found, innocent, with_it, without = self.counts(record, noise_multiplier, attack)
         self.mark.set_data([FALSE_POSITIVE_RATE], [max(found / with_it, CURVE_RATES[0])])
-        point = self.points[noise_multiplier]
         self.words = (
             f"record {record}, noise {noise_multiplier:g} ({epsilon_text(point.epsilon)}): {attack} accuses it in "
             f"{found} of {with_it} models with it, {innocent} of {without} without; "

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from privlab.arguments import choice, real, whole
 from privlab.masking import gaussian_epsilon, gaussian_noise_multiplier
-from privlab.plots.leakage_scenes import percent
+from privlab.plots.live import Picture
 from privlab.plots.noise_scenes import DELTA, MECHANISMS, OutcomeScene, TestScene, best_test, delta_text, guarantee
-from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, SKY, VERMILLION, figure, styled
+from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, SKY, VERMILLION, figure, legend_below, percent, styled
 
 _LOCAL, _CENTRAL = (VERMILLION, "--", "s"), (BLUE, "-", "o")
 
@@ -41,7 +41,6 @@ def describe(*, mechanism: str = "laplace", scale: float = 1.0, false_positive_r
     )
 
 
-@styled()
 def overlap(
     *, mechanism: str = "laplace", scale: float = 1.0, false_positive_rate: float = 0.1, draw: int = 0
 ) -> tuple[Figure, tuple[Axes, Axes]]:
@@ -65,29 +64,23 @@ def overlap(
         If an argument is outside its range.
     """
     _check(mechanism, scale, false_positive_rate, draw)
-    picture, scenes = overlap_scenes()
-    for scene in scenes:
-        scene.update(mechanism, scale, false_positive_rate, draw)
-    return picture, (scenes[0].axes, scenes[1].axes)
+    return overlap_picture().still(mechanism, scale, false_positive_rate, draw)
 
 
 @styled()
-def overlap_scenes() -> tuple[Figure, tuple[OutcomeScene, TestScene]]:
-    """The figure of `overlap` with nothing chosen yet; what moves is in each scene's `layer`."""
+def overlap_picture() -> Picture:
+    """The figure of `overlap` with nothing chosen yet; a setting is its four arguments."""
     picture = figure(8.4, 4.0)
-    scenes = (
-        OutcomeScene(picture.add_axes((0.065, 0.25, 0.475, 0.66))),
-        TestScene(picture.add_axes((0.645, 0.25, 0.325, 0.66))),
-    )
-    handles: list[Any] = [
-        Line2D([], [], color=VERMILLION, ls="--", marker="s", mfc="white"),
-        Line2D([], [], color=BLUE, marker="o", mec="white"),
-        Line2D([], [], color=BLACK, lw=1),
-        Patch(color=ALLOWED),
-    ]
-    words = ["without Ada", "with Ada", "threshold: accuse to its right", "allowed by the guarantee"]
-    picture.legend(handles, words, loc="lower center", ncols=4, columnspacing=1.5, borderaxespad=0.2)
-    return picture, scenes
+    outcomes = OutcomeScene(picture.add_axes((0.065, 0.25, 0.475, 0.66)))
+    test = TestScene(picture.add_axes((0.645, 0.25, 0.325, 0.66)))
+    entries = {
+        "without Ada": Line2D([], [], color=VERMILLION, ls="--", marker="s", mfc="white"),
+        "with Ada": Line2D([], [], color=BLUE, marker="o", mec="white"),
+        "threshold: accuse to its right": Line2D([], [], color=BLACK, lw=1),
+        "allowed by the guarantee": Patch(color=ALLOWED),
+    }
+    legend_below(picture, entries, ncols=4, columnspacing=1.5, borderaxespad=0.2)
+    return Picture(picture, outcomes, test)
 
 
 @styled()
@@ -147,20 +140,16 @@ def classic_formula(*, delta: float = DELTA) -> tuple[Figure, tuple[Axes, Axes]]
     left, right = picture.add_axes((0.08, 0.15, 0.39, 0.73)), picture.add_axes((0.575, 0.15, 0.39, 0.73))
     left.loglog(claimed, classic, color=VERMILLION, ls="--", label="classic formula")
     left.loglog(claimed, exact, color=BLUE, label="exact")
-    left.set(
-        xlabel="ε that is claimed",
-        ylabel="noise (standard deviation / sensitivity)",
-        title=f"noise, {delta_text(delta)}",
-    )
+    left.set(ylabel="noise (standard deviation / sensitivity)", title=f"noise, {delta_text(delta)}")
     left.legend()
     right.semilogx(claimed, truth / claimed, color=VERMILLION, ls="--")
     right.axhspan(0, 1, color=ALLOWED, lw=0, zorder=0.6)
     right.text(0.11, 0.45, "promise kept, noise wasted", color=GREY, va="bottom")
     right.text(0.11, 1.03, "promise broken", color=GREY, va="bottom")
-    right.set(xlabel="ε that is claimed", ylabel="true ε / claimed ε", title="what the classic formula gives")
+    right.set(ylabel="true ε / claimed ε", title="what the classic formula gives")
     right.set(ylim=(0, max(1.5, 1.1 * (truth / claimed).max())))
     for axes in (left, right):
-        axes.set(xlim=(0.1, 20), xticks=[0.1, 1, 10], xticklabels=["0.1", "1", "10"])
+        axes.set(xlim=(0.1, 20), xticks=[0.1, 1, 10], xticklabels=["0.1", "1", "10"], xlabel="ε that is claimed")
         axes.axvline(1, color=GREY, lw=0.8)
     right.text(1.08, 0.03, "the proof ends here", color=GREY, va="bottom")
     return picture, (left, right)
@@ -197,18 +186,14 @@ def local_and_central(
     ValueError
         If a sequence has not as many errors as settings.
     """
-    settings = ((epsilons, by_epsilon, "by_epsilon"), (sizes, by_size, "by_size"))
-    for places, errors, name in settings:
+    for errors, places, name in ((by_epsilon, epsilons, "by_epsilon"), (by_size, sizes, "by_size")):
         if {len(errors[kind]) for kind in ("local", "central")} != {len(places)}:
-            raise ValueError(
-                f"{name} has {[*map(len, errors.values())]} errors, but must have {len(places)} of each kind"
-            )
+            found = [*map(len, errors.values())]
+            raise ValueError(f"{name} has {found} errors, but must have {len(places)} of each kind")
     picture = figure(8.4, 3.6)
     left, right = picture.add_axes((0.09, 0.15, 0.39, 0.74)), picture.add_axes((0.575, 0.15, 0.39, 0.74))
-    for axes, (places, errors, _), people, level in (
-        (left, settings[0], np.array(n), np.array(epsilons)),
-        (right, settings[1], np.array(sizes), np.array(epsilon)),
-    ):
+    panels = ((left, epsilons, by_epsilon, n, epsilons), (right, sizes, by_size, sizes, epsilon))
+    for axes, places, errors, people, level in panels:
         for kind, (colour, dashes, marker) in (("local", _LOCAL), ("central", _CENTRAL)):
             axes.loglog(places, share_error(kind, people, level), color=colour, ls=dashes)
             axes.loglog(places, errors[kind], color=colour, ls="", marker=marker, mec="white", label=kind)

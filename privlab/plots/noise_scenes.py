@@ -1,22 +1,16 @@
-"""Two neighbouring answers and the test between them as scenes: drawn once, then moved within milliseconds."""
+"""Two neighbouring answers and the test between them as scenes (see `privlab.plots.live`)."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.patches import Polygon
-from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 from privlab.masking import gaussian_epsilon
-from privlab.plots.leakage_scenes import epsilon_text, percent
-from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, VERMILLION
+from privlab.plots.style import ALLOWED, BLACK, BLUE, GREY, VERMILLION, epsilon_text, in_percent, outline, percent
 from privlab.randomness import stream
-
-__all__ = ["DELTA", "MECHANISMS", "OutcomeScene", "Promise", "TestScene", "best_test", "delta_text", "guarantee"]
 
 Array = NDArray[np.float64]
 
@@ -102,39 +96,23 @@ def _quantile(mechanism: str, rates: ArrayLike) -> Array:
 
 
 class OutcomeScene:
-    """The two densities, sampled answers below them, and the threshold above which an answer accuses.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes to draw on.
-
-    Attributes
-    ----------
-    layer : list of Artist
-        What `update` changes.
-    """
+    """The two densities, sampled answers below them, and the threshold above which an answer accuses."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
         axes.set(xlim=ANSWERS, ylim=(-0.33, 1.12), xticks=range(-10, 11, 5), yticks=[0, 0.5, 1])
         axes.set(xlabel="published answer minus the true count without Ada (patients)", ylabel="density (peak = 1)")
-        self.accused: list[Polygon] = []
-        self.curves, self.dots = [], []
-        for colour, dashes, hatch in ((VERMILLION, "--", "...."), (BLUE, "-", "")):
-            area = Polygon(np.zeros((3, 2)), fc=colour, ec=colour, alpha=0.22, lw=0, hatch=hatch, zorder=2)
-            axes.add_patch(area)
-            self.accused.append(area)
+        self.accused, self.curves, self.dots = [], [], []
+        looks = ((VERMILLION, "--", "....", "s", "white", -0.11), (BLUE, "-", "", "o", BLUE, -0.23))
+        for colour, dashes, hatch, marker, face, height in looks:
+            self.accused += axes.fill([], [], fc=colour, ec=colour, alpha=0.22, lw=0, hatch=hatch, zorder=2)
             self.curves += axes.plot([], [], color=colour, ls=dashes, zorder=3)
-        for (colour, marker, face), height in zip(
-            ((VERMILLION, "s", "white"), (BLUE, "o", BLUE)), (-0.11, -0.23), strict=True
-        ):
             self.dots += axes.plot([], [], ls="", marker=marker, ms=4.5, mfc=face, mec=colour, alpha=0.55, zorder=3)
             self.dots[-1].set_ydata([height] * OUTCOMES)
         axes.axhline(0, color="#888888", lw=0.8)
         (self.threshold,) = axes.plot([], [], color=BLACK, lw=1, zorder=4)
         self.title = axes.set_title("")
-        self.layer: list[Artist] = [*self.accused, *self.curves, *self.dots, self.threshold, self.title]
+        self.layers = [[*self.accused, *self.curves, *self.dots, self.threshold, self.title]]
 
     def update(self, mechanism: str, scale: float, false_positive_rate: float, draw: int) -> None:
         """Show noise of a mechanism and scale, a threshold, and one draw of outcomes."""
@@ -156,7 +134,7 @@ class OutcomeScene:
 
 
 class TestScene:
-    """The ROC of the best test inside the region of the guarantee. Parameters and attributes as `OutcomeScene`."""
+    """The ROC of the best test inside the region of the guarantee."""
 
     __test__ = False  # no test of pytest's
 
@@ -164,23 +142,20 @@ class TestScene:
         self.axes = axes
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.set(xlabel="false alarms (without Ada)", ylabel="right accusations (with Ada)")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-        self.region = Polygon(np.zeros((3, 2)), color=ALLOWED, lw=0, zorder=0.6)
-        axes.add_patch(self.region)
+        in_percent(axes.xaxis, axes.yaxis)
+        (self.region,) = axes.fill([], [], color=ALLOWED, lw=0, zorder=0.6)
         (coin,) = axes.plot([0, 1], [0, 1], color=GREY, ls=":", lw=1.4, zorder=2)
         word = axes.text(0.70, 0.665, "coin flip", color=GREY, fontsize=8, va="top", ha="left")
         (self.curve,) = axes.plot([], [], color=BLUE, zorder=3)
         (self.point,) = axes.plot([], [], ls="", marker="o", ms=8, color=BLACK, mec="white", zorder=5, clip_on=False)
         self.title = axes.set_title("")
-        self.layer: list[Artist] = [self.region, coin, word, self.curve, self.point, self.title]
+        self.layers = [[self.region, coin, word, self.curve, self.point, self.title]]
 
     def update(self, mechanism: str, scale: float, false_positive_rate: float, draw: int) -> None:
         """Show what noise of a mechanism and scale allows and what the best test achieves, and mark one threshold."""
         promise = guarantee(mechanism, scale)
-        found, most = best_test(mechanism, scale, false_positive_rate), promise.allows(false_positive_rate)
-        upper, lower = np.column_stack([_RATES, promise.allows(_RATES)]), np.column_stack([_RATES, _RATES])
-        self.region.set_xy(np.concatenate([upper, lower[::-1]]))
+        found = float(best_test(mechanism, scale, false_positive_rate))
+        self.region.set_xy(outline(_RATES, promise.allows(_RATES), _RATES))
         self.curve.set_data(_RATES, best_test(mechanism, scale, _RATES))
-        self.point.set_data([false_positive_rate], [float(found)])
-        self.title.set_text(f"found {percent(float(found))}, allowed {percent(float(most))}")
+        self.point.set_data([false_positive_rate], [found])
+        self.title.set_text(f"found {percent(found)}, allowed {percent(float(promise.allows(false_positive_rate)))}")

@@ -1,15 +1,18 @@
-"""The look of every figure: colours, fonts, and how a figure becomes a picture with words."""
+"""The look of every figure: colours, fonts, how numbers are written, and how a figure becomes a picture with words."""
 
 import io
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib.style
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 # Okabe and Ito, "Color Universal Design" (2008).
@@ -83,6 +86,47 @@ def figure(width: float, height: float) -> Figure:
         return blank
 
 
+def percent(share: float) -> str:
+    """A share in [0, 1] in percent, rounded for reading.
+
+    >>> percent(0.9214), percent(0.00142), percent(1)
+    ('92.1 %', '0.14 %', '100 %')
+    """
+    value = 100 * share
+    return f"{value:.2g} %" if value < 1 else f"{value:.1f} %".replace(".0 %", " %")
+
+
+def epsilon_text(epsilon: float, *, decimals: int = 0) -> str:
+    """An epsilon in words, with at least `decimals` decimals and two figures.
+
+    >>> epsilon_text(11.23), epsilon_text(11.23, decimals=1), epsilon_text(math.inf)
+    ('ε = 11', 'ε = 11.2', 'no privacy')
+    """
+    needed = 0 if epsilon >= 9.95 else 1 if epsilon >= 0.995 else 2
+    return f"ε = {epsilon:.{max(decimals, needed)}f}" if math.isfinite(epsilon) else "no privacy"
+
+
+def in_percent(*axes: Axis) -> None:
+    """Write the shares along these axes in percent, at major ticks only."""
+    for axis in axes:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+        axis.set_minor_formatter(NullFormatter())
+
+
+def outline(x: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+    """Corners, (2 n, 2), of the band between two curves of n points each.
+
+    >>> outline([0, 1], [0, 0], [2, 3]).tolist()
+    [[0.0, 0.0], [1.0, 0.0], [1.0, 3.0], [0.0, 2.0]]
+    """
+    return np.column_stack([np.append(x, np.flip(x)), np.append(low, np.flip(high))]).astype(np.float64)
+
+
+def legend_below(figure: Figure, entries: Mapping[str, Any], **layout: Any) -> None:
+    """One legend for all axes of a figure, below them, where it covers nothing; `entries` are handles by their words."""
+    figure.legend(entries.values(), entries.keys(), loc="lower center", **layout)
+
+
 def encode(pixels: NDArray[np.uint8]) -> bytes:
     """PNG of an (height, width, 4) uint8 picture without transparency: exact, and quick rather than small.
 
@@ -111,6 +155,13 @@ def png(figure: Figure, *, dpi: float = 100) -> bytes:
     return buffer.getvalue()
 
 
+def in_words(alt: str) -> str:
+    """Return an alternative text, or raise ``ValueError`` where it has no words."""
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(f"alt is {alt!r}, but must say in words what the picture shows")
+    return alt
+
+
 class Still:
     """A figure with its alternative text, to be the last line of a notebook cell.
 
@@ -131,9 +182,7 @@ class Still:
     """
 
     def __init__(self, figure: Figure, alt: str) -> None:
-        if not isinstance(alt, str) or not alt.strip():
-            raise ValueError(f"alt is {alt!r}, but must say in words what the picture shows")
-        self.alt = alt
+        self.alt = in_words(alt)
         self.width = round(figure.get_figwidth() * 100)
         self.png = png(figure, dpi=200)
 

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from privlab import arguments
-from privlab.plots.leakage_scenes import epsilon_text
-from privlab.plots.style import BLUE, GREEN, GREY, SERIES, VERMILLION, figure, styled
+from privlab.plots.live import Picture
+from privlab.plots.style import BLUE, GREEN, GREY, SERIES, VERMILLION, epsilon_text, figure, outline, styled
 
 Array = NDArray[np.float64]
 LEGEND_BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.17), "fontsize": 8.5}
@@ -61,16 +59,16 @@ class Sweep:
     def __post_init__(self) -> None:
         for name in ("steps", "accuracy", "plain"):
             object.__setattr__(self, name, arguments.finite_array(name, getattr(self, name)).astype(np.float64))
-        if not self.noise_multipliers or self.noise_multipliers[0] != 0:
+        clips, noises, steps = len(self.clip_norms), len(self.noise_multipliers), np.size(self.steps)
+        if not noises or self.noise_multipliers[0] != 0:
             raise ValueError(f"noise_multipliers is {self.noise_multipliers!r}, but must begin with 0, clipping alone")
-        noises = len(self.noise_multipliers)
         if len(self.epsilons) != noises:
             raise ValueError(f"epsilons has {len(self.epsilons)} values, but must have {noises}, as noise_multipliers")
-        expected = (len(self.clip_norms), noises, *np.shape(self.plain))
-        if np.shape(self.accuracy) != expected or np.shape(self.plain)[1:] != np.shape(self.steps):
+        accuracy, plain = np.shape(self.accuracy), np.shape(self.plain)
+        if accuracy != (clips, noises, *plain) or plain[1:] != (steps,):
             raise ValueError(
-                f"accuracy has shape {np.shape(self.accuracy)} and plain {np.shape(self.plain)}, but must have "
-                f"({len(self.clip_norms)}, {noises}, seeds, {np.size(self.steps)}) and (seeds, {np.size(self.steps)})"
+                f"accuracy has shape {accuracy} and plain {plain}, "
+                f"but must have ({clips}, {noises}, seeds, {steps}) and (seeds, {steps})"
             )
         for name in ("accuracy", "plain"):
             if np.min(getattr(self, name)) < 0 or np.max(getattr(self, name)) > 1:
@@ -89,10 +87,8 @@ class Sweep:
         ValueError
             If the sweep has no such clip norm or noise multiplier.
         """
-        for name, value, known in (
-            ("clip_norm", clip_norm, self.clip_norms),
-            ("noise_multiplier", noise_multiplier, self.noise_multipliers),
-        ):
+        for name, value in (("clip_norm", clip_norm), ("noise_multiplier", noise_multiplier)):
+            known: tuple[float, ...] = getattr(self, name + "s")
             if value not in known:
                 raise ValueError(
                     f"{name} is {value!r}, but must be one of {', '.join(f'{other:g}' for other in known)}"
@@ -118,7 +114,7 @@ def describe_curves(sweep: Sweep, clip_norm: float, noise_multiplier: float) -> 
 
 
 class CurvesScene:
-    """Three learning curves with bands from the lowest seed to the highest; `layer` is what `update` moves."""
+    """Three learning curves with bands from the lowest seed to the highest."""
 
     def __init__(self, axes: Axes, sweep: Sweep) -> None:
         self.axes, self.sweep = axes, sweep
@@ -127,17 +123,13 @@ class CurvesScene:
         lowest = np.floor(10 * np.asarray(sweep.accuracy)[..., -1].min() + 1e-9) / 10
         axes.set(xlim=(0, steps[-1]), ylim=(min(lowest, 0.8), 1), xlabel="steps", ylabel="test accuracy")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        words = ("no privacy", "clip only", "clip and noise")
-        looks = ((VERMILLION, "--"), (GREEN, "-."), (BLUE, "-"))
-        self.lines = [
-            axes.plot(steps, 0 * steps, color=colour, ls=dashes, label=label)[0]
-            for label, (colour, dashes) in zip(words, looks, strict=True)
-        ]
-        self.bands = [Polygon(np.zeros((3, 2)), fc=colour, alpha=0.2, lw=0) for colour, _ in looks]
-        for band in self.bands:
-            axes.add_patch(band)
+        looks = {"no privacy": (VERMILLION, "--"), "clip only": (GREEN, "-."), "clip and noise": (BLUE, "-")}
+        self.lines, self.bands = [], []
+        for label, (colour, dashes) in looks.items():
+            self.lines += axes.plot(steps, 0 * steps, color=colour, ls=dashes, label=label)
+            self.bands += axes.fill([], [], facecolor=colour, alpha=0.2, lw=0)
         self.title = axes.set_title("")
-        self.layer: list[Artist] = [*self.bands, *self.lines, self.title]
+        self.layers = [[*self.bands, *self.lines, self.title]]
         axes.legend(title=f"mean of {sweep.seeds} seeds; band: lowest to highest", ncols=3, **LEGEND_BELOW)
 
     def update(self, clip_norm: float, noise_multiplier: float) -> None:
@@ -145,7 +137,7 @@ class CurvesScene:
         curves = self.sweep.curves(clip_norm, noise_multiplier)
         for line, band, curve in zip(self.lines, self.bands, curves, strict=True):
             line.set_ydata(curve.mean(0))
-            band.set_xy(_band(np.asarray(self.sweep.steps), curve.min(0), curve.max(0)))
+            band.set_xy(outline(self.sweep.steps, curve.min(0), curve.max(0)))
         plain, clipped, private = (100 * curve[:, -1].mean() for curve in curves)
         self.title.set_text(
             f"clip norm {clip_norm:g}, noise {noise_multiplier:g}: clipping costs {_points(plain - clipped)}, "
@@ -153,7 +145,6 @@ class CurvesScene:
         )
 
 
-@styled()
 def learning_curves(sweep: Sweep, clip_norm: float, noise_multiplier: float) -> tuple[Figure, Axes]:
     """Accuracy over steps without privacy, with clipping alone, and with clipping and noise.
 
@@ -171,16 +162,14 @@ def learning_curves(sweep: Sweep, clip_norm: float, noise_multiplier: float) -> 
     ValueError
         If the sweep has no such clip norm or noise multiplier.
     """
-    picture, scene = curves_scene(sweep)
-    scene.update(clip_norm, noise_multiplier)
-    return picture, scene.axes
+    return curves_picture(sweep).still(clip_norm, noise_multiplier)
 
 
 @styled()
-def curves_scene(sweep: Sweep) -> tuple[Figure, CurvesScene]:
-    """The picture of `learning_curves` with nothing chosen yet."""
+def curves_picture(sweep: Sweep) -> Picture:
+    """The figure of `learning_curves` with nothing chosen yet."""
     picture = figure(7, 4.2)
-    return picture, CurvesScene(picture.add_axes((0.095, 0.27, 0.88, 0.65)), sweep)
+    return Picture(picture, CurvesScene(picture.add_axes((0.095, 0.27, 0.88, 0.65)), sweep))
 
 
 @styled()
@@ -283,10 +272,6 @@ def cost_of_privacy(
 def _points(difference: float) -> str:
     shown = round(difference, 1) + 0.0  # plus zero: no "-0.0"
     return f"{shown:.1f} point{'' if abs(shown) == 1 else 's'}"
-
-
-def _band(x: Array, low: Array, high: Array) -> Array:
-    return np.column_stack([np.append(x, x[::-1]), np.append(low, high[::-1])])
 
 
 def _equally_long(**named: ArrayLike) -> list[Array]:

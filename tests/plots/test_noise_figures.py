@@ -12,7 +12,7 @@ from privlab.plots.noise import (
     describe,
     local_and_central,
     overlap,
-    overlap_scenes,
+    overlap_picture,
     privacy_loss,
     repeated_question,
     share_error,
@@ -54,7 +54,7 @@ def test_the_gaussians_curve_is_the_accountants():
 
 @pytest.mark.parametrize("mechanism", NOISE)
 def test_densities_and_accused_areas_are_those_of_the_noise(mechanism):
-    _, (outcomes, _) = overlap_scenes()
+    outcomes, _ = overlap_picture().scenes
     outcomes.update(mechanism, 1.4, 0.2, 0)
     noise = NOISE[mechanism](scale=1.4)
     for centre, share in ((0, 0.2), (1, best_test(mechanism, 1.4, 0.2))):
@@ -70,7 +70,7 @@ def test_densities_and_accused_areas_are_those_of_the_noise(mechanism):
 @pytest.mark.parametrize("mechanism", NOISE)
 def test_sampled_outcomes_follow_the_density_and_move_with_the_scale(mechanism):
     """Seeds are fixed: no false alarm. 4,000 outcomes catch a scale that is wrong by a fifth."""
-    _, (outcomes, _) = overlap_scenes()
+    outcomes, _ = overlap_picture().scenes
     seen = {0: [], 1: []}
     for draw in range(100):
         outcomes.update(mechanism, 2.0, 0.1, draw)
@@ -88,7 +88,7 @@ def test_sampled_outcomes_follow_the_density_and_move_with_the_scale(mechanism):
 
 @pytest.mark.parametrize("mechanism", NOISE)
 def test_region_curve_and_point(mechanism):
-    _, (_, test) = overlap_scenes()
+    _, test = overlap_picture().scenes
     test.update(mechanism, 2.0, 0.3, 0)
     x, y = test.curve.get_data()
     np.testing.assert_allclose(y, best_test(mechanism, 2.0, x))
@@ -187,7 +187,7 @@ def test_same_input_same_bytes_and_no_figure_left_open(draw):
 
 
 def test_grey_keeps_the_two_answers_apart():
-    _, (outcomes, _) = overlap_scenes()
+    outcomes, _ = overlap_picture().scenes
     assert len({curve.get_linestyle() for curve in outcomes.curves}) == 2
     assert len({dots.get_marker() for dots in outcomes.dots}) == 2
 
