@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # JupyterLab refuses to start as root (in a container, say) unless told that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test notebooks results
+.PHONY: lab test browser notebooks results
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb --KernelManager.transport_encryption=auto $(AS_ROOT)
@@ -14,7 +14,12 @@ test: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore tests/browser -m "not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest tests -p no:nbval -o addopts= -m alone
+
+# Every lesson run in JupyterLab under Chromium, every control moved; some minutes.
+browser: $(INSTALLED)
+	$(BIN)/pytest tests/browser -p no:nbval -o addopts=
 
 notebooks: $(INSTALLED)
 	$(BIN)/python notebooks/execute.py

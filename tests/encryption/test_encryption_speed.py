@@ -16,6 +16,7 @@ from privlab.encryption import Identity, load_checkpoint, open_checkpoint, save_
 from privlab.encryption.age import write_age
 from privlab.encryption.stream import CHUNK
 
+pytestmark = pytest.mark.alone
 ADA = Identity.generate()
 CIPHER = ChaCha20Poly1305(os.urandom(32))
 BLOCK = 16 * CHUNK

@@ -187,6 +187,7 @@ def best_ratio(slow, fast, repeats):
     return min(ratios)
 
 
+@pytest.mark.alone
 def test_private_steps_cost_at_most_twice_plain_ones():
     """100,000 parameters, noise included."""
     rng = np.random.default_rng(0)
