@@ -7,7 +7,6 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
@@ -28,9 +27,9 @@ def real(
     ValueError: delta is 2, but must be a finite number > 0 and < 1
     """
     bounds = [(">", above), (">=", at_least), ("<", below), ("<=", at_most)]
-    if isinstance(value, Real) and not isinstance(value, bool | np.bool_) and np.isfinite(value):
-        if all(COMPARISONS[sign](value, bound) for sign, bound in bounds if bound is not None):
-            return float(value)
+    number = isinstance(value, Real) and not isinstance(value, bool | np.bool_) and np.isfinite(value)
+    if number and all(COMPARISONS[sign](value, bound) for sign, bound in bounds if bound is not None):
+        return float(value)
     allowed = " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
     raise ValueError(f"{name} is {value!r}, but must be a finite number {allowed}".rstrip())
 
