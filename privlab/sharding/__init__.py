@@ -1,5 +1,43 @@
 """Data over workers, tasks over time."""
 
-from privlab.sharding.engines import InProcess, process_pool
+from privlab.sharding.clusters import from_dask, from_mpi
+from privlab.sharding.conformance import check_executor
+from privlab.sharding.engines import InProcess, ProcessPool, WorkerLost, process_pool
+from privlab.sharding.partition import (
+    Imbalance,
+    Sensitivity,
+    imbalance,
+    partition,
+    partition_sensitivity,
+    rebalance,
+)
+from privlab.sharding.rounds import Round, ShardedRun, train_sharded
+from privlab.sharding.schedule import lower_bound, replay, schedule, split_counts, static_blocks, submission_order
+from privlab.sharding.trace import Event, Trace
 
-__all__ = ["InProcess", "process_pool"]
+__all__ = [
+    "Event",
+    "Imbalance",
+    "InProcess",
+    "ProcessPool",
+    "Round",
+    "Sensitivity",
+    "ShardedRun",
+    "Trace",
+    "WorkerLost",
+    "check_executor",
+    "from_dask",
+    "from_mpi",
+    "imbalance",
+    "lower_bound",
+    "partition",
+    "partition_sensitivity",
+    "process_pool",
+    "rebalance",
+    "replay",
+    "schedule",
+    "split_counts",
+    "static_blocks",
+    "submission_order",
+    "train_sharded",
+]
