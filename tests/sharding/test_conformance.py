@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
+from jobs import JOBS, bits, trained
 
 from privlab.sharding.clusters import from_dask, from_mpi
 from privlab.sharding.conformance import blas_threads, check_executor, echo
@@ -77,6 +78,13 @@ def test_an_interrupt_leaves_it_usable(executor):
     with pytest.raises(KeyboardInterrupt):
         wait([executor.submit(time.sleep, 1)], SECONDS)
     assert executor.submit(pow, 2, 5).result(SECONDS) == 32
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_training_gives_the_same_bits(executor, job):
+    run = trained(job, executor=executor)
+    assert bits(run) == bits(trained(job))
+    assert len({event.worker for event in run.trace.events}) <= 3
 
 
 class Flawed(Executor):

@@ -2,37 +2,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from jobs import BATCH, DIGITS, JOBS, MODEL, SHARDS, X, Y, bits, trained
 
-from privlab.data import load_digits
-from privlab.learning import mlp, softmax_regression
+from privlab.learning import mlp
 from privlab.masking import Ledger, PrivacyPlan
-from privlab.sharding import InProcess, partition, process_pool, rounds, train_sharded
+from privlab.sharding import InProcess, partition, rounds, train_sharded
 from privlab.sharding.workers import Answer, Job, Task, Unit, _batches, fixed_point, floating_point, pack, run
-
-DIGITS = load_digits()
-X, Y = DIGITS.x_train, DIGITS.y_train
-MODEL = softmax_regression(64, 10)
-SHARDS = partition(Y, 7, how="dirichlet", alpha=0.5)
-BATCH = round(0.2 * len(X))
-JOBS = {
-    "gradient": {"rounds": 4, "local_steps": 1, "batch_size": 32},
-    "local steps": {"rounds": 3, "local_steps": 4, "batch_size": 16, "proximal": 0.1},
-    "central": {
-        "rounds": 4, "local_steps": 1, "batch_size": BATCH, "privacy": PrivacyPlan(2.0, 1.0, 0.2, 4), "noise_seed": 5,
-    },
-    "local": {
-        "rounds": 2, "local_steps": 3, "batch_size": BATCH, "privacy": PrivacyPlan(2.0, 1.0, 0.2, 6), "noise_seed": 5,
-        "trust": "local",
-    },
-}  # fmt: skip
-
-
-def trained(job, shards=SHARDS, model=MODEL, **other):
-    return train_sharded(model, X, Y, shards, **{"learning_rate": 0.5, **JOBS[job], **other})
-
-
-def bits(run):
-    return [array.tobytes() for array in run.parameters.values()], str(run.ledger)
 
 
 @pytest.mark.parametrize("job", JOBS)
@@ -43,14 +18,6 @@ def test_engines_grouping_and_order_do_not_change_a_bit(job, monkeypatch):
     assert bits(trained(job, policy="dynamic")) == bits(alone)
     monkeypatch.setattr(rounds, "GROUPS", 2)
     assert bits(trained(job)) == bits(alone)
-
-
-def test_a_pool_of_processes_gives_the_same_bits():
-    with process_pool(2) as pool:
-        for job in JOBS:
-            run = trained(job, executor=pool)
-            assert bits(run) == bits(trained(job))
-            assert len({event.worker for event in run.trace.events}) <= 2
 
 
 def test_one_step_of_all_records_is_the_full_gradient():
