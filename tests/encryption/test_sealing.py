@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -69,7 +67,7 @@ def test_equal_arrays_make_boxes_with_nothing_in_common():
     assert len(boxes) == 100
 
 
-@pytest.mark.parametrize("key", [b"", os.urandom(16), os.urandom(33), "x" * 32, None])
+@pytest.mark.parametrize("key", [b"", b"x" * 16, b"x" * 33, "x" * 32, None])
 def test_a_wrong_key_is_named_and_not_shown(key):
     for work in (lambda: seal(b"weights", key), lambda: unseal(bytes(40), key)):
         with pytest.raises(ValueError, match=r"key is .*must be 32 bytes") as raised:
