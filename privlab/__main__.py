@@ -24,6 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="SIGMA",
         help="noise multipliers; 0 trains without privacy",
     )
+    experiment.add_argument(
+        "--shards", type=int, nargs="+", default=(1,), metavar="S", help="over how many shards the training is split"
+    )
+    experiment.add_argument(
+        "--trust",
+        nargs="+",
+        default=("central",),
+        metavar="WHOM",
+        help="central: the server adds noise; local: each shard adds its own",
+    )
     experiment.add_argument("--shadow-models", type=int, default=64, metavar="K")
     experiment.add_argument("--delta", type=float, default=1e-4)
     experiment.add_argument("--seed", type=int, default=0)
@@ -62,17 +72,21 @@ def frontier(options: argparse.Namespace) -> int:
     result = leakage_vs_accuracy(
         getattr(privlab.data, f"load_{options.dataset}")(),
         noise_multipliers=options.noise,
+        shards=options.shards,
+        trust=options.trust,
         shadow_models=options.shadow_models,
         delta=options.delta,
         seed=options.seed,
         workers=options.workers,
         cache=options.cache,
     )
-    print("noise   epsilon   accuracy   LiRA AUC   TPR at 1 %   TPR at 0.1 % false positives")
+    head = "noise   epsilon   accuracy   LiRA AUC   TPR at 1 %   TPR at 0.1 % false positives   "
+    print(f"{head}shards   trust     epsilon, model alone")
     for point in result.points:
         print(
             f"{point.noise_multiplier:<7g} {point.epsilon:<9.3g} {point.accuracy:<10.1%} {point.auc:<10.3f} "
-            f"{point.tpr_at_1_percent:<12.2%} {point.tpr_at_01_percent:.2%}"
+            f"{point.tpr_at_1_percent:<12.2%} {point.tpr_at_01_percent:<30.2%} "
+            f"{point.shards:<8} {point.trust:<9} {point.model_epsilon:.3g}"
         )
     result.save(options.json)
     Path(options.png).write_bytes(png(dashboard(result)[0], dpi=200))

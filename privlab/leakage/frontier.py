@@ -1,12 +1,10 @@
 """The main experiment: what noise costs in accuracy and what it buys in leakage."""
 
-import json
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +13,12 @@ from privlab import arguments
 from privlab.data import Dataset
 from privlab.leakage.cache import ShadowCache
 from privlab.leakage.membership import lira, loss_threshold, rmia
+from privlab.leakage.results import AttackResult, Frontier, FrontierPoint, noise_of_sum
 from privlab.leakage.roc import bootstrap_band, roc
 from privlab.leakage.shadows import Progress, Recipe, Shadows, draw_members, train_shadows
-from privlab.masking import tradeoff_curve
+from privlab.masking import PrivacyPlan, tradeoff_curve
+
+__all__ = ["ATTACKS", "AttackResult", "Frontier", "FrontierPoint", "leakage_vs_accuracy"]
 
 #: The attacks of the experiment: what each makes of the shadow models' answers, scores of shape (K, n).
 ATTACKS: Mapping[str, Callable[[Shadows], NDArray]] = {
@@ -26,108 +27,8 @@ ATTACKS: Mapping[str, Callable[[Shadows], NDArray]] = {
     "RMIA": lambda shadows: rmia(-shadows.losses, shadows.members, -shadows.population_losses),
     "loss threshold": lambda shadows: loss_threshold(shadows.losses),
 }
+TRUSTS = ("central", "local")
 FALSE_POSITIVE_RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-4, 1, 81))
-
-
-@dataclass(frozen=True)
-class AttackResult:
-    """What one attack reached against one set of shadow models, on the frontier's grid of false-positive rates.
-
-    Attributes
-    ----------
-    auc, advantage : float
-        Area under the ROC curve; largest difference of true- and false-positive rate.
-    true_positive_rates, low, high : tuple of float
-        The measured ROC at `Frontier.false_positive_rates`, and its 95 % confidence band.
-    """
-
-    auc: float
-    advantage: float
-    true_positive_rates: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class FrontierPoint:
-    """One setting of the experiment: its guarantee, its accuracy and what the attacks reached.
-
-    Attributes
-    ----------
-    noise_multiplier : float
-        Standard deviation of the noise in units of the clip norm; 0 means neither clipping nor noise.
-    shards, trust
-        Over how many shards the training was split, and who was trusted with the updates.
-    epsilon, delta : float
-        The guarantee; ``epsilon`` is infinite without noise (null in JSON).
-    accuracy, accuracy_sd : float
-        Mean and standard deviation over the shadow models of the accuracy on the test set, in [0, 1].
-    auc, tpr_at_1_percent, tpr_at_01_percent : float
-        Online LiRA's area under the curve and true-positive rates at 1 % and 0.1 % false positives.
-    allowed : tuple of float
-        Highest true-positive rate that the guarantee allows any attack, at `Frontier.false_positive_rates`.
-    attacks : mapping of str to AttackResult
-        Every attack's result, by the names in `ATTACKS`.
-    """
-
-    noise_multiplier: float
-    shards: int
-    trust: str
-    epsilon: float
-    delta: float
-    accuracy: float
-    accuracy_sd: float
-    auc: float
-    tpr_at_1_percent: float
-    tpr_at_01_percent: float
-    allowed: tuple[float, ...]
-    attacks: Mapping[str, AttackResult]
-
-
-@dataclass(frozen=True)
-class Frontier:
-    """Leakage versus accuracy over a range of noise multipliers.
-
-    Attributes
-    ----------
-    dataset : str
-        Name of the data set.
-    shadow_models, trials : int
-        Number of models trained per point; number of (model, record) pairs that the attacks judged.
-    false_positive_rates : tuple of float
-        The grid on which every ROC curve is given, increasing, in (0, 1].
-    points : tuple of FrontierPoint
-        One per setting, by increasing noise multiplier.
-    seed, recipe
-        Public seed of the experiment, and how its models were trained: with them a point can be computed again.
-    """
-
-    dataset: str
-    shadow_models: int
-    trials: int
-    false_positive_rates: tuple[float, ...]
-    points: tuple[FrontierPoint, ...]
-    seed: int = 0
-    recipe: Recipe = field(default_factory=Recipe)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the frontier as JSON; an infinite epsilon becomes null. The file is replaced only when complete."""
-        record = asdict(self)
-        for point in record["points"]:
-            point["epsilon"] = None if math.isinf(point["epsilon"]) else point["epsilon"]
-        target = Path(path)
-        unfinished = target.with_name(target.name + ".unfinished")
-        unfinished.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
-        unfinished.replace(target)
-
-    @classmethod
-    def load(cls, path: str | PathLike[str]) -> "Frontier":
-        """Read a frontier written by `save`."""
-        record = json.loads(Path(path).read_text())
-        record["false_positive_rates"] = tuple(record["false_positive_rates"])
-        record["points"] = tuple(map(_point, record["points"]))
-        record["recipe"] = Recipe(**record["recipe"])
-        return cls(**record)
 
 
 def leakage_vs_accuracy(
@@ -135,7 +36,7 @@ def leakage_vs_accuracy(
     *,
     noise_multipliers: Sequence[float],
     shards: Sequence[int] = (1,),
-    trust: str = "central",
+    trust: str | Sequence[str] = "central",
     shadow_models: int = 64,
     delta: float = 1e-4,
     seed: int = 0,
@@ -144,7 +45,14 @@ def leakage_vs_accuracy(
     progress: bool | Progress = True,
     recipe: Recipe | None = None,
 ) -> Frontier:
-    """Train shadow models at every noise multiplier, attack them, and measure accuracy.
+    """Train shadow models at every noise multiplier, shard count and trust, attack them, and measure accuracy.
+
+    How a batch is split over shards does not change its sum of clipped gradients, only the noise in that sum. Trust "central"
+    adds sigma once, whatever the number of shards. Trust "local" adds it in each of S shards, which gives ``sigma * sqrt(S)``, as
+    `privlab.sharding.train_sharded` does with one local step and no shard empty. Settings with the same noise in the sum share
+    one set of models, trained once. With "local", and each record in one shard whatever the others hold, sigma bounds the server,
+    who sees each shard's noisy sum; the noise in the sum bounds those who see the model only. (A shard can subtract its own
+    noise: against it, the other S - 1 count.)
 
     Membership of every record in every model is a fair coin, and the gradient's divisor is public: the game that epsilon speaks of.
     Each model in turn is the target, so an attack judges ``shadow_models * len(dataset.x_train)`` cases.
@@ -156,11 +64,11 @@ def leakage_vs_accuracy(
     noise_multipliers : sequence of float
         Each at least 0; 0 trains without clipping and noise, and its epsilon is infinite.
     shards : sequence of int
-        Only (1,) is available.
-    trust : str
-        Only "central" is available.
+        Each at least 1, and at most half of the training records.
+    trust : {"central", "local"}, or a sequence of them
+        See `FrontierPoint`. "secure-sum" is not available yet.
     shadow_models : int
-        Models per noise multiplier, at least 4.
+        Models per noise in the sum, at least 4.
     delta : float
         At which epsilon is stated, in (0, 1).
     seed : int
@@ -177,7 +85,7 @@ def leakage_vs_accuracy(
     Returns
     -------
     Frontier
-        Points by increasing noise multiplier.
+        Points by trust, then shards, then increasing noise multiplier.
 
     Raises
     ------
@@ -195,26 +103,30 @@ def leakage_vs_accuracy(
     [False, True]
     """
     levels = _checked_levels(noise_multipliers)
-    if tuple(shards) != (1,):
-        raise ValueError(f"shards is {shards!r}, but only (1,) is available")
-    if trust != "central":
-        raise ValueError(f"trust is {trust!r}, but only 'central' is available")
+    counts = _checked_shards(shards, most=len(dataset.x_train) // 2)
+    settings = list(itertools.product(_checked_trusts(trust), counts, levels))
     arguments.whole("shadow_models", shadow_models, at_least=4)
     arguments.real("delta", delta, above=0, below=1)
     arguments.whole("workers", workers)
     recipe = recipe or Recipe()
-    for plan in filter(None, map(recipe.plan, levels)):
-        plan.epsilon(delta)  # what the accountant would refuse is refused before training
+    sums = sorted({noise_of_sum(level, count, kind) for kind, count, level in settings})
+    # What the accountant would refuse is refused before training.
+    guarantees = {noise: _guarantee(recipe.plan(noise), delta) for noise in sorted({*levels, *sums})}
     members = draw_members(dataset, shadow_models, seed)
     stored = ShadowCache(cache, dataset, recipe, members, seed)
-    shadows = stored.load(levels)
-    missing = [level for level in levels if level not in shadows]
+    shadows = stored.load(sums)
+    missing = [noise for noise in sums if noise not in shadows]
     if missing:
         trained = train_shadows(dataset, recipe, missing, members, seed=seed, workers=workers, progress=progress)
         stored.store(trained)
         shadows |= trained
-    points = tuple(_judge(shadows[level], recipe, level, delta) for level in levels)
-    return Frontier(dataset.name, shadow_models, members.size, FALSE_POSITIVE_RATES, points, seed, recipe)
+    models = {noise: _judge(shadows[noise], noise, guarantees[noise], delta) for noise in sums}
+    points = []
+    for kind, count, level in settings:
+        model, (epsilon, allowed) = models[noise_of_sum(level, count, kind)], guarantees[level]
+        point = replace(model, noise_multiplier=level, shards=count, trust=kind, epsilon=epsilon, allowed=allowed)
+        points.append(point)
+    return Frontier(dataset.name, shadow_models, members.size, FALSE_POSITIVE_RATES, tuple(points), seed, recipe)
 
 
 def _checked_levels(noise_multipliers: Sequence[float]) -> list[float]:
@@ -224,7 +136,37 @@ def _checked_levels(noise_multipliers: Sequence[float]) -> list[float]:
     return levels
 
 
-def _judge(shadows: Shadows, recipe: Recipe, level: float, delta: float) -> FrontierPoint:
+def _checked_shards(shards: Sequence[int], *, most: int) -> list[int]:
+    counts = sorted({arguments.whole("shards", count) for count in shards})
+    if not counts or counts[-1] > most:
+        raise ValueError(f"shards is {shards!r}, but must hold at least one number, and none above {most}")
+    return counts
+
+
+def _checked_trusts(trust: str | Sequence[str]) -> list[str]:
+    given = [trust] if isinstance(trust, str) else list(trust)
+    if "secure-sum" in given:
+        raise ValueError(f"trust is {trust!r}, but 'secure-sum' is not available yet, only 'central' and 'local'")
+    if not given:
+        raise ValueError(f"trust is {trust!r}, but must hold at least one of {', '.join(map(repr, TRUSTS))}")
+    return sorted({arguments.choice("trust", kind, TRUSTS) for kind in given})
+
+
+def _guarantee(plan: PrivacyPlan | None, delta: float) -> tuple[float, tuple[float, ...]]:
+    """Epsilon, and the highest true-positive rates that are possible."""
+    if plan is None:
+        return math.inf, (1.0,) * len(FALSE_POSITIVE_RATES)
+    allowed = tradeoff_curve(
+        noise_multiplier=plan.noise_multiplier,
+        sampling_rate=plan.sampling_rate,
+        steps=plan.steps,
+        false_positive_rates=FALSE_POSITIVE_RATES,
+    )
+    return plan.epsilon(delta), tuple(np.minimum(np.ceil(allowed * 1e6) / 1e6, 1.0).tolist())  # rounded up: a bound
+
+
+def _judge(shadows: Shadows, noise: float, guarantee: tuple[float, tuple[float, ...]], delta: float) -> FrontierPoint:
+    """Attack the models of one noise; the point is that of one shard."""
     scores = {name: attack(shadows) for name, attack in ATTACKS.items()}
     curves = {name: roc(score, shadows.members) for name, score in scores.items()}
     attacks = {}
@@ -232,39 +174,20 @@ def _judge(shadows: Shadows, recipe: Recipe, level: float, delta: float) -> Fron
         low, high = bootstrap_band(scores[name], shadows.members, FALSE_POSITIVE_RATES)
         rates = (curve.tprs_at(FALSE_POSITIVE_RATES), low, high)
         attacks[name] = AttackResult(curve.auc, curve.advantage, *(tuple(np.round(rate, 6).tolist()) for rate in rates))
-    plan = recipe.plan(level)
-    allowed = np.ones(len(FALSE_POSITIVE_RATES))
-    if plan is not None:
-        allowed = tradeoff_curve(
-            noise_multiplier=plan.noise_multiplier,
-            sampling_rate=plan.sampling_rate,
-            steps=plan.steps,
-            false_positive_rates=FALSE_POSITIVE_RATES,
-        )
     best = curves["LiRA online"]
     return FrontierPoint(
-        noise_multiplier=level,
+        noise_multiplier=noise,
         shards=1,
         trust="central",
-        epsilon=shadows.ledger.epsilon(delta),
+        epsilon=guarantee[0],
         delta=delta,
         accuracy=float(shadows.accuracies.mean()),
         accuracy_sd=float(shadows.accuracies.std(ddof=1)),
         auc=best.auc,
         tpr_at_1_percent=best.tpr_at(0.01),
         tpr_at_01_percent=best.tpr_at(0.001),
-        allowed=tuple(np.minimum(np.ceil(allowed * 1e6) / 1e6, 1.0).tolist()),  # rounded upwards: a bound
+        allowed=guarantee[1],
         attacks=attacks,
+        model_epsilon=guarantee[0],
+        model_allowed=guarantee[1],
     )
-
-
-def _point(record: dict[str, Any]) -> FrontierPoint:
-    record["epsilon"] = math.inf if record["epsilon"] is None else record["epsilon"]
-    record["allowed"] = tuple(record["allowed"])
-    record["attacks"] = {
-        name: AttackResult(
-            attack["auc"], attack["advantage"], *(tuple(attack[key]) for key in ("true_positive_rates", "low", "high"))
-        )
-        for name, attack in record["attacks"].items()
-    }
-    return FrontierPoint(**record)

@@ -5,6 +5,7 @@ shading what the guarantee allows, dots the coin flip.
 """
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,9 +14,22 @@ from matplotlib.patches import Patch
 
 from privlab.arguments import choice, real
 from privlab.leakage.frontier import Frontier, FrontierPoint
-from privlab.plots.leakage_scenes import CurveScene, FrontierScene, attacks_of, rate_at
+from privlab.plots.leakage_scenes import CurveScene, FrontierScene, attacks_of, rate_at, spread
+from privlab.plots.leakage_trust import TrustScene
 from privlab.plots.live import Picture
-from privlab.plots.style import ALLOWED, BLUE, SKY, VERMILLION, epsilon_text, figure, legend_below, percent, styled
+from privlab.plots.style import (
+    ALLOWED,
+    BLUE,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    epsilon_text,
+    figure,
+    legend_below,
+    percent,
+    styled,
+)
 
 
 def describe(
@@ -30,20 +44,32 @@ def describe(
 
     >>> from privlab.leakage.frontier import AttackResult
     >>> roc = AttackResult(0.6, 0.2, (0.014, 0.2, 1.0), (0.01, 0.18, 1.0), (0.02, 0.22, 1.0))
-    >>> point = FrontierPoint(1.0, 1, "central", 11.2, 1e-4, 0.921, 0.01, 0.6, 0.014, 0.0, (0.41, 1, 1), {"RMIA": roc})
+    >>> allowed = (0.41, 0.9, 1.0)
+    >>> figures = (11.2, 1e-4, 0.921, 0.01, 0.6, 0.014, 0.0, allowed, {"RMIA": roc}, 11.2, allowed)
+    >>> point = FrontierPoint(1.0, 1, "central", *figures)
     >>> describe(Frontier("digits", 64, 80_000, (0.01, 0.1, 1.0), (point,)), point, attack="RMIA")
     'noise 1: ε = 11.2, accuracy 92.1 %, RMIA finds 1.4 % of members at 1 % false alarms (allowed: 41 %)'
     """
     _check(frontier, attack, false_positive_rate, point)
     found = rate_at(frontier, point.attacks[attack].true_positive_rates, false_positive_rate)
-    allowed = f"allowed: {percent(rate_at(frontier, point.allowed, false_positive_rate))}"
+    allowed = f"allowed: {percent(rate_at(frontier, point.model_allowed, false_positive_rate))}"
     verdict = allowed if math.isfinite(point.epsilon) else "nothing is ruled out"
-    split = f" on {point.shards} shards" if len({other.shards for other in frontier.points}) > 1 else ""
     return (
-        f"noise {point.noise_multiplier:g}{split}: {epsilon_text(point.epsilon, decimals=1)}, "
-        f"accuracy {percent(point.accuracy)}, {attack} finds {percent(found)} of members "
+        f"{_setting(frontier, point)}, accuracy {percent(point.accuracy)}, {attack} finds {percent(found)} of members "
         f"at {percent(false_positive_rate)} false alarms ({verdict})"
     )
+
+
+def _setting(frontier: Frontier, point: FrontierPoint) -> str:
+    """Noise and guarantee; over several shards or trusts, also who adds the noise and whom the guarantee covers."""
+    noise, bound = f"noise {point.noise_multiplier:g}", epsilon_text(point.epsilon, decimals=1)
+    if not spread(frontier):
+        return f"{noise}: {bound}"
+    place = f"{point.shards} shard{'s' * (point.shards > 1)}, {noise}"
+    if point.trust == "central":
+        return f"{place} by a trusted server: {bound}"
+    alone = f" (model alone: {point.model_epsilon:.2g})" if math.isfinite(point.epsilon) else ""
+    return f"{place} in each: {bound}{alone}"
 
 
 def frontier(
@@ -120,18 +146,31 @@ def dashboard(
 
 @styled()
 def dashboard_picture(frontier: Frontier) -> Picture:
-    """The dashboard with nothing chosen yet; a setting is an attack, a false-positive rate and a point."""
-    picture = figure(8.4, 4.3)
-    left = FrontierScene(picture.add_axes((0.088, 0.205, 0.385, 0.725)), frontier)
-    right = CurveScene(picture.add_axes((0.584, 0.205, 0.385, 0.725)), frontier)
-    _legend(picture, columns=3)
-    return Picture(picture, left, right)
+    """The dashboard with nothing chosen yet; a setting is an attack, a false-positive rate and a point.
+
+    Over several shards or trusts, a strip above the charts shows who sees what.
+    """
+    height = 5.6 if spread(frontier) else 4.3
+    picture = figure(8.4, height)
+
+    def axes(left: float, bottom: float, width: float, inches: float) -> Axes:
+        return picture.add_axes((left, bottom / height, width, inches / height))
+
+    base = 1.06 if spread(frontier) else 0.8815
+    scenes: list[Any] = [
+        FrontierScene(axes(0.088, base, 0.385, 3.1175), frontier),
+        CurveScene(axes(0.584, base, 0.385, 3.1175), frontier),
+    ]
+    if spread(frontier):
+        scenes.append(TrustScene(axes(0.02, 4.55, 0.96, 1.0), frontier))
+    _legend(picture, frontier, columns=2 if spread(frontier) else 3)
+    return Picture(picture, *scenes)
 
 
 @styled()
 def _single(scene: type[FrontierScene] | type[CurveScene], frontier: Frontier) -> Picture:
     picture = figure(5.6, 4.8)
-    _legend(picture, columns=1)
+    _legend(picture, frontier, columns=1)
     return Picture(picture, scene(picture.add_axes((0.145, 0.255, 0.805, 0.69)), frontier))
 
 
@@ -141,12 +180,19 @@ def default_point(frontier: Frontier) -> FrontierPoint:
     return min(private, key=lambda point: abs(math.log(point.noise_multiplier)), default=frontier.points[0])
 
 
-def _legend(picture: Figure, *, columns: int) -> None:
+def _legend(picture: Figure, frontier: Frontier, *, columns: int) -> None:
+    seen = "to those who see only the model" if spread(frontier) else "by the guarantee"
+    allowed = f"allowed {seen}; above is impossible"
     entries = {
         "attack on the private model (95 % interval)": Line2D([], [], color=BLUE, marker="o", mec="white"),
         "without privacy": Line2D([], [], color=VERMILLION, ls="--", marker="s", mfc="white", mew=1.8),
-        "allowed by the guarantee; above is impossible": allowed_handle(),
+        allowed: allowed_handle(),
     }
+    if spread(frontier):
+        entries |= {
+            "allowed to the server": Line2D([], [], color=PURPLE, ls="-.", marker="D", mfc="white", mew=1.6),
+            "the way from 1 shard, by each shard's own noise": Line2D([], [], color=ORANGE, lw=6, alpha=0.55),
+        }
     legend_below(picture, entries, ncols=columns, fontsize=8.5, columnspacing=1.5, borderaxespad=0.1, labelspacing=0.25)
 
 

@@ -146,8 +146,6 @@ def test_a_frontier_survives_its_file(tmp_path, digits_frontier):
         ({"noise_multipliers": []}, "noise_multipliers is"),
         ({"noise_multipliers": [1, -1]}, "noise_multipliers is -1"),
         ({"noise_multipliers": [np.nan]}, "noise_multipliers is nan"),
-        ({"shards": (1, 4)}, r"shards is \(1, 4\), but only \(1,\) is available"),
-        ({"trust": "local"}, "trust is 'local', but only 'central' is available"),
         ({"shadow_models": 3}, "shadow_models is 3"),
         ({"delta": 0}, "delta is 0"),
         ({"delta": 1.0}, "delta is 1.0"),

@@ -1,6 +1,7 @@
 """A frontier of textbook curves: no training, yet shaped as the real ones are."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -35,19 +36,31 @@ def as_tuple(values):
     return tuple(float(value) for value in values)
 
 
-def point(noise, epsilon, accuracy, *, shards=1, seed=0):
-    rng = np.random.default_rng([seed, shards, round(10 * noise)])
+def point(noise, epsilon, accuracy, *, seed=0):
+    rng = np.random.default_rng([seed, 1, round(10 * noise)])
     reached = 1.05 if noise == 0 else 0.16 / noise
     attacks = {name: attack_result(reached * strength, rng) for name, strength in STRENGTH.items()}
     allowed = np.ones(len(GRID)) if noise == 0 else gaussian_rates(1.9 / noise)
     best = attacks["LiRA online"]
     at_1, at_01 = (float(np.interp(rate, GRID, best.true_positive_rates)) for rate in (0.01, 0.001))
     spread = 0.004 + 0.0018 * noise
-    return FrontierPoint(
-        noise, shards, "central", epsilon, 1e-4, accuracy, spread, best.auc, at_1, at_01, as_tuple(allowed), attacks
-    )
+    promise = epsilon, as_tuple(allowed)
+    figures = (epsilon, 1e-4, accuracy, spread, best.auc, at_1, at_01, promise[1], attacks)
+    return FrontierPoint(noise, 1, "central", *figures, *promise)
 
 
-def gaussian_frontier(shards=(1,)):
-    points = [point(*row, shards=k) for row in zip(NOISE, EPSILON, ACCURACY, strict=True) for k in shards]
+def gaussian_frontier():
+    points = [point(*row) for row in zip(NOISE, EPSILON, ACCURACY, strict=True)]
     return Frontier("digits", 64, TRIALS, GRID, tuple(points))
+
+
+def sharded_frontier():
+    """One shard and four, under both trusts; noises whose doubles are there, too."""
+    models = {noise: point(noise, *row) for noise, *row in zip(NOISE, EPSILON, ACCURACY, strict=True)}
+    points = []
+    for trust, shards in ((trust, shards) for trust in ("central", "local") for shards in (1, 4)):
+        for noise in (0.0, 0.5, 1.0, 2.0, 4.0):
+            model = models[2 * noise if (trust, shards) == ("local", 4) else noise]
+            promise = {"epsilon": models[noise].epsilon, "allowed": models[noise].allowed}
+            points.append(replace(model, noise_multiplier=noise, shards=shards, trust=trust, **promise))
+    return replace(gaussian_frontier(), points=tuple(points))

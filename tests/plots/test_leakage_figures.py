@@ -131,20 +131,6 @@ def test_zero_true_positives_are_drawn_without_complaint(frontier):
     assert "finds 0 % of members" in describe(zeros, point, attack="RMIA")
 
 
-def test_shards_get_their_own_line_but_each_epsilon_one_label():
-    frontier = gaussian_frontier(shards=(1, 4))
-    with styled():
-        scene = FrontierScene(figure(5, 4).subplots(), frontier)
-    assert [chosen.sum() for chosen, _ in scene.lines] == [9, 9, 2]
-    assert scene.lines[0][1].get_marker() != scene.lines[1][1].get_marker()
-    assert [text.get_text() for text in scene.axes.get_legend().get_texts()] == [
-        "1 shard, central",
-        "4 shards, central",
-    ]
-    assert len(scene.labels) == 10
-    assert "on 4 shards" in describe(frontier, frontier.points[3])
-
-
 def test_every_figure_says_in_words_what_its_colours_mean(frontier):
     for picture, _ in (frontier_figure(frontier), dashboard(frontier)):
         legend = picture.legends[0]

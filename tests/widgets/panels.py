@@ -14,6 +14,7 @@ PLOTS = Path(__file__).parents[1] / "plots"
 SYNTHETIC = runpy.run_path(str(PLOTS / "synthetic.py"))
 MEMBERSHIP = runpy.run_path(str(PLOTS / "synthetic_membership.py"))
 FRONTIER = SYNTHETIC["gaussian_frontier"]()
+SHARDED = SYNTHETIC["sharded_frontier"]()
 WORLD = MEMBERSHIP["dataset"](), MEMBERSHIP["levels"](), FRONTIER
 
 

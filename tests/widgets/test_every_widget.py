@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from panels import FRONTIER, SWEEP, WORLD, descendants, parts, pixels, values
+from panels import FRONTIER, SHARDED, SWEEP, WORLD, descendants, parts, pixels, values
 
 from privlab.plots import dashboard as still_dashboard
 from privlab.plots import png
@@ -21,12 +21,14 @@ from privlab.widgets.training import clip_and_noise
 
 PANELS = {
     "dashboard": lambda: dashboard(FRONTIER),
+    "over shards": lambda: dashboard(SHARDED),
     "overlap": overlap,
     "curves": lambda: clip_and_noise(SWEEP),
     "explorer": lambda: explorer(*WORLD),
 }
 CONTROLS = {
     "dashboard": ("noise", "attack", "fpr"),
+    "over shards": ("noise", "shards", "trust", "attack", "fpr"),
     "overlap": ("noise", "fpr", "mechanism"),
     "curves": ("noise", "clip"),
     "explorer": ("record", "noise", "attack"),
@@ -37,12 +39,18 @@ TWINS = {  # the figure that a panel starts with, another figure, and how far ap
         lambda: still_dashboard(FRONTIER, FRONTIER.points[0], false_positive_rate=0.1),
         3,
     ),
+    "over shards": (
+        lambda: still_dashboard(SHARDED),
+        lambda: still_dashboard(SHARDED, SHARDED.points[-1], false_positive_rate=0.1),
+        3,
+    ),
     "overlap": (still_overlap, lambda: still_overlap(scale=7.0), 3),
     "curves": (lambda: learning_curves(SWEEP, 0.9, 1.2), lambda: learning_curves(SWEEP, 10.0, 4.0), 2),
     "explorer": (lambda: still_explorer(*WORLD), lambda: still_explorer(*WORLD, noise_multiplier=5.6), 2),
 }
 ENDS = {
     "dashboard": {"← more accurate", "more private →", "← fewer", "more →"},
+    "over shards": {"← more accurate", "more private →", "← one place", "many places →", "← fewer", "more →"},
     "overlap": {"← more accurate", "more private →", "← accuses rarely", "accuses often →"},
     "curves": {"← less noise", "more private →", "← cuts more off", "lets more noise in →"},
     "explorer": {"← more accurate", "more private →", "← most exposed", "least exposed →"},

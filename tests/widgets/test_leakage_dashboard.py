@@ -25,7 +25,9 @@ def new_point():
 def test_the_start_and_the_words_of_the_stops(frontier):
     found = parts(dashboard(frontier))
     assert found.caption.value.startswith("noise 1: ε = 11.2, accuracy 93.5 %, LiRA online finds ")
-    assert found.noise.value is default_point(frontier)
+    assert found.noise.value == default_point(frontier).noise_multiplier == 1
+    assert not hasattr(found, "shards"), "one shard, no slider"
+    assert not hasattr(found, "trust")
     assert (found.attack.value, found.fpr.value) == ("LiRA online", 0.01)
     assert [label for label, _ in found.noise.options][:3] == ["0 (no privacy)", "0.5 (ε 37)", "0.7 (ε 21)"]
     assert [label for label, _ in found.fpr.options] == ["0.1 %", "0.2 %", "0.5 %", "1 %", "2 %", "5 %", "10 %"]
@@ -40,6 +42,7 @@ def test_the_rates_offered_lie_in_the_grid(frontier):
             replace(
                 point,
                 allowed=(0.5, 0.9, 1.0),
+                model_allowed=(0.5, 0.9, 1.0),
                 attacks={
                     name: replace(result, true_positive_rates=(0.1, 0.5, 1), low=(0, 0.4, 1), high=(0.2, 0.6, 1))
                     for name, result in point.attacks.items()
@@ -81,16 +84,16 @@ def test_a_live_run_asks_with_the_present_settings_and_adds_its_point(frontier, 
     ((dataset, settings, disabled, message),) = calls
     assert dataset is DATASET
     assert settings["noise_multipliers"] == (1.2,)
-    assert settings["shards"] == (1,)
-    assert (settings["trust"], settings["shadow_models"], settings["delta"]) == ("central", 64, 1e-4)
+    assert (settings["shards"], settings["trust"]) == ([1], ["central"])
+    assert (settings["shadow_models"], settings["delta"]) == (64, 1e-4)
     assert disabled
     assert "training 64 models at noise 1.2" in message
-    assert [value.noise_multiplier for _, value in found.noise.options][3:6] == [1.0, 1.2, 1.4]
-    assert found.noise.value.noise_multiplier == 1.2
+    assert values(found.noise)[3:6] == [1.0, 1.2, 1.4]
+    assert found.noise.value == 1.2
     assert found.caption.value.startswith("noise 1.2: ε = 8.6")
     assert found.picture.value != before
     assert not found.live_button.disabled
-    found.noise.value = frontier.points[0]
+    found.noise.value = 0.0
     assert found.caption.value.startswith("noise 0: no privacy")
 
 
@@ -99,7 +102,8 @@ def test_a_live_run_of_a_known_setting_replaces_its_point(frontier, live):
     found.live_wish.value = 1.4
     found.live_button.click()
     assert len(found.noise.options) == len(frontier.points)
-    assert found.noise.value.epsilon == 8.6
+    assert dict(map(reversed, found.noise.options))[1.4] == "1.4 (ε 8.6)"
+    assert found.caption.value.startswith("noise 1.4: ε = 8.6")
 
 
 @pytest.mark.parametrize("wish", [-1.0, float("nan"), float("inf"), 1e6])
@@ -124,7 +128,7 @@ def test_a_failing_run_is_told_in_words_and_leaves_the_dashboard_usable(frontier
     assert found.caption.value == "noise 1.5 was not computed: a worker died"
     assert not found.live_button.disabled
     assert found.picture.value == before
-    found.noise.value = frontier.points[2]
+    found.noise.value = 0.7
     assert found.picture.value != before
 
 
