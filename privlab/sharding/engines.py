@@ -132,14 +132,19 @@ class ProcessPool(Executor):
             try:
                 answer = worker.submit(_answer, message).result()
             except BrokenExecutor:
-                del self._own.worker
-                worker.shutdown()
-                self._workers.discard(worker)
+                self._lay_off(worker)
             else:
                 return outcome(ForkingPickler.loads(answer))
         raise WorkerLost(f"task {number}, {task_name(call)}, lost its worker {1 + RETRIES} times")
 
+    def _lay_off(self, worker: ProcessPoolExecutor) -> None:
+        del self._own.worker
+        worker.shutdown()
+        self._workers.discard(worker)
+
     def _worker(self) -> ProcessPoolExecutor:
+        if hasattr(self._own, "worker") and self._own.worker._broken:  # it died between tasks: no task is to blame
+            self._lay_off(self._own.worker)
         if not hasattr(self._own, "worker"):
             with _STARTING, _inherited():
                 if self._killed:

@@ -93,6 +93,25 @@ def test_a_poison_task_is_named_and_runs_four_times(pool, tmp_path):
     assert [other.result(60) for other in others] == list(range(8))
 
 
+def die_three_times(path: str) -> str:
+    with open(path, "a") as file:
+        file.write("ran\n")
+    if Path(path).read_text().count("ran") <= 3:
+        kill_own_process()
+    return "done"
+
+
+def test_a_worker_that_died_idle_is_not_held_against_the_next_task(tmp_path):
+    with process_pool(1) as pool:
+        pool.submit(os.getpid).result(60)
+        (worker,) = pool._workers
+        (process,) = worker._processes.values()
+        process.kill()
+        while not worker._broken:
+            time.sleep(0.01)
+        assert pool.submit(die_three_times, str(tmp_path / "log")).result(60) == "done"
+
+
 def test_a_task_is_repeated_with_the_arguments_that_it_first_had(pool, tmp_path):
     sent = np.zeros(1000)
     future = pool.submit(die_once, str(tmp_path / "ran"), sent)
@@ -118,6 +137,7 @@ def kill_at_random(pool: ProcessPool, seed: int, times: int) -> None:
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 def test_random_kills_cost_no_result(pool, seed):
     """Three kills cannot exhaust the four runs of a task, so a lost or a wrong result is a bug and no bad luck."""
+    time.sleep(0.1)  # the death of an idle worker, by the test before, is noticed by now
     killer = threading.Thread(target=kill_at_random, args=(pool, seed, 3))
     killer.start()
     results, number = [], 0
