@@ -1,11 +1,14 @@
 """Writing files so that nothing is lost."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+
+import numpy as np
 
 
 @contextmanager
@@ -37,3 +40,16 @@ def replacing(path: str | os.PathLike[str], mode: int = 0o666) -> Iterator[FileI
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def source_digest(*parts: str) -> str:
+    """SHA-256 of the package's source in these subpackages and modules (such as "learning", "randomness.py") and NumPy's version.
+
+    What was computed by other code is not what this code would compute.
+    """
+    total = hashlib.sha256(np.__version__.encode())
+    package = Path(__file__).parent
+    for source in sorted(package.rglob("*.py")):
+        if source.relative_to(package).parts[0] in parts:
+            total.update(source.read_bytes())
+    return total.hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privlab.data import Dataset
+from privlab.files import source_digest
 from privlab.leakage.shadows import Recipe, Shadows
 from privlab.masking import Ledger
 
@@ -33,13 +34,10 @@ class ShadowCache:
     def key(self) -> str:
         """Digest of data, settings and code; computed only where there is a folder."""
         dataset, members = self.dataset, self.members
-        digest = hashlib.sha256(repr((self.recipe, members.shape, self.seed, np.__version__)).encode())
+        digest = hashlib.sha256(repr((self.recipe, members.shape, self.seed)).encode())
         for array in (dataset.x_train, dataset.y_train, dataset.x_test, dataset.y_test, members):
             digest.update(np.ascontiguousarray(array).tobytes())
-        package = Path(__file__).parents[1]
-        for source in sorted(package.rglob("*.py")):
-            if source.relative_to(package).parts[0] in ("learning", "masking", "leakage", "randomness.py"):
-                digest.update(source.read_bytes())
+        digest.update(source_digest("learning", "masking", "leakage", "randomness.py").encode())
         return digest.hexdigest()
 
     def load(self, levels: Sequence[float]) -> dict[float, Shadows]:

@@ -23,8 +23,8 @@ JOBS = {
 }  # fmt: skip
 
 
-def trained(job, shards=SHARDS, model=MODEL, **other):
-    return train_sharded(model, X, Y, shards, **{"learning_rate": 0.5, **JOBS[job], **other})
+def trained(job, shards=SHARDS, model=MODEL, *, x=X, y=Y, **other):
+    return train_sharded(model, x, y, shards, **{"learning_rate": 0.5, **JOBS[job], **other})
 
 
 def bits(run):
