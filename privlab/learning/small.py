@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 
 from privlab import arguments
 from privlab.learning.layers import Parameters
@@ -180,7 +180,7 @@ def _minimiser(rows: NDArray, labels: NDArray, classes: int, strength: float, to
 
     size = math.prod(shape)
     limits: Any = {"gtol": tolerance / math.sqrt(size), "ftol": 0, "maxiter": 100_000, "maxfun": 100_000}
-    found = minimize(objective, np.zeros(size), jac=True, method="L-BFGS-B", options=limits)
+    found = scipy.optimize.minimize(objective, np.zeros(size), jac=True, method="L-BFGS-B", options=limits)
     if not np.linalg.norm(found.jac) <= tolerance:
         raise RuntimeError(f"the solver stopped at a gradient of norm {np.linalg.norm(found.jac):g} ({found.message})")
     return found.x.reshape(shape)

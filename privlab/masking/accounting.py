@@ -9,9 +9,8 @@ from functools import lru_cache
 from math import exp, inf, log, sqrt
 
 import numpy as np
+import scipy  # loads its parts when they are first used, which most workers never do
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
 
 from privlab import arguments
 from privlab.masking.gaussian import gaussian_epsilon, gaussian_noise_multiplier, raised, shuffle_epsilon_lower_bound
@@ -115,7 +114,7 @@ def noise_multiplier(*, epsilon: float, sampling_rate: float, steps: int, delta:
     def excess(log_sigma: float) -> float:
         return log(max(spent_with(exp(log_sigma)), 1e-3 * target) / target)
 
-    sigma = exp(brentq(excess, log(low), log(high), xtol=5e-4, rtol=1e-12))
+    sigma = exp(scipy.optimize.brentq(excess, log(low), log(high), xtol=5e-4, rtol=1e-12))
     return min(high, raised(sigma, 5e-4, lambda sigma: spent_with(sigma) <= target))
 
 
@@ -161,7 +160,7 @@ def tradeoff_curve(
     if sigma == 0:
         return np.ones_like(rates)
     if rate == 1:
-        return np.asarray(ndtr(ndtri(rates) + sqrt(count) / sigma), dtype=np.float64)
+        return np.asarray(scipy.special.ndtr(scipy.special.ndtri(rates) + sqrt(count) / sigma), dtype=np.float64)
     return pld_tradeoff([schedule], rates)
 
 

@@ -12,9 +12,8 @@ from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import solve_toeplitz, toeplitz
-from scipy.optimize import minimize_scalar
 
 from privlab import arguments
 
@@ -77,7 +76,9 @@ class Correlation:
             one_step = cls(name, decay=decay)
             return one_step.sensitivity(steps, separation) * one_step.running_sum_error(steps)
 
-        return cls(name, decay=round(float(minimize_scalar(error, bounds=(0, 1), method="bounded").x), 3))
+        return cls(
+            name, decay=round(float(scipy.optimize.minimize_scalar(error, bounds=(0, 1), method="bounded").x), 3)
+        )
 
     def matrix(self, steps: int) -> NDArray[np.float64]:
         """Return C, shape (steps, steps)."""
@@ -85,7 +86,7 @@ class Correlation:
             end, start = np.arange(1, steps + 1)[:, None], _node_starts(steps)[:, None]
             step = np.arange(steps)
             return ((start <= step) & (step < end)).astype(np.float64)
-        return np.tril(toeplitz(self._column(steps)))
+        return np.tril(scipy.linalg.toeplitz(self._column(steps)))
 
     def sensitivity(self, steps: int, separation: int) -> float:
         """Return the largest L2 norm of C G that one record can bring about, in units of the clip norm: exact.
@@ -119,7 +120,9 @@ class Correlation:
             return sqrt(np.bitwise_count(np.arange(1, steps + 1)).mean())  # nodes in a running sum: ones of t in binary
         if self.name == "one-step":  # the first column of B is 1, 1 - decay, 1 - decay, …
             return sqrt(1 + (steps - 1) / 2 * (1 - self.decay) ** 2)
-        response = solve_toeplitz((self._column(steps), np.zeros(steps)), np.ones(steps))  # the first column of B
+        response = scipy.linalg.solve_toeplitz(
+            (self._column(steps), np.zeros(steps)), np.ones(steps)
+        )  # the first column of B
         return sqrt(np.cumsum(response**2).mean())
 
     def stream(self, fresh: Iterable[NDArray], steps: int) -> Iterator[NDArray]:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from math import inf, log, sqrt
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import log_ndtr
+import scipy
 
 from privlab import arguments
 
@@ -45,7 +44,9 @@ def gaussian_epsilon(noise_multiplier: float, delta: float) -> float:
     if _gaussian_log_delta(sigma, 0.0) <= log(delta):
         return 0.0
     highest = 0.5 / sigma**2 + sqrt(2 * log(1 / delta)) / sigma
-    root = brentq(lambda eps: _gaussian_log_delta(sigma, eps) - log(delta), 0.0, highest * 1.01, xtol=1e-15 * highest)
+    root = scipy.optimize.brentq(
+        lambda eps: _gaussian_log_delta(sigma, eps) - log(delta), 0.0, highest * 1.01, xtol=1e-15 * highest
+    )
     return float(root) * (1 + 1e-11)
 
 
@@ -83,7 +84,9 @@ def gaussian_noise_multiplier(epsilon: float, delta: float) -> float:
         low /= 2
     if low < high:
         high = float(
-            brentq(lambda sigma: _gaussian_log_delta(sigma, epsilon) - log(delta), low, high, xtol=1e-14 * low)
+            scipy.optimize.brentq(
+                lambda sigma: _gaussian_log_delta(sigma, epsilon) - log(delta), low, high, xtol=1e-14 * low
+            )
         )
     return raised(high, 1e-11, lambda sigma: gaussian_epsilon(sigma, delta) <= epsilon)
 
@@ -123,9 +126,9 @@ def shuffle_epsilon_lower_bound(*, noise_multiplier: float, batches: int, delta:
     if sigma == 0:
         return inf
     thresholds = np.linspace(2 - 10 * sigma, 2 + 12 * sigma, 20_001)
-    others = (batches - 1) * log_ndtr(thresholds / sigma)
-    present = -np.expm1(log_ndtr((thresholds - 2) / sigma) + others)
-    absent = -np.expm1(log_ndtr((thresholds - 1) / sigma) + others)
+    others = (batches - 1) * scipy.special.log_ndtr(thresholds / sigma)
+    present = -np.expm1(scipy.special.log_ndtr((thresholds - 2) / sigma) + others)
+    absent = -np.expm1(scipy.special.log_ndtr((thresholds - 1) / sigma) + others)
     usable = (present > delta) & (absent > 0)
     if not usable.any():
         return 0.0
@@ -134,7 +137,10 @@ def shuffle_epsilon_lower_bound(*, noise_multiplier: float, batches: int, delta:
 
 def _gaussian_log_delta(sigma: float, eps: float) -> float:
     """Log of Balle and Wang's delta; each tail in logarithms, because their difference may be far below 1e-16."""
-    present, absent = log_ndtr(0.5 / sigma - eps * sigma), eps + log_ndtr(-0.5 / sigma - eps * sigma)
+    present, absent = (
+        scipy.special.log_ndtr(0.5 / sigma - eps * sigma),
+        eps + scipy.special.log_ndtr(-0.5 / sigma - eps * sigma),
+    )
     return float(present + np.log(-np.expm1(min(absent - present, -1e-300))))
 
 

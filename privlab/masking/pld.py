@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import ndtr, ndtri
+import scipy
 
 from privlab.masking.rdp import Array, Steps, log_sum_exp, privacy_loss
 
@@ -51,9 +50,7 @@ class Profile:
     @cached_property
     def other_masses(self) -> Array:
         """The same event's probability under the other neighbour, times ``exp(loss)`` of the grid point."""
-        from scipy.signal import lfilter  # here: it takes as long to load as everything else, and workers never need it
-
-        return lfilter([1.0], [1.0, -np.exp(-self.spacing)], self.masses[::-1])[::-1]
+        return scipy.signal.lfilter([1.0], [1.0, -np.exp(-self.spacing)], self.masses[::-1])[::-1]
 
     def epsilon(self, delta: float) -> float:
         """Smallest epsilon >= 0 at which the hockey stick ``upper - e^epsilon other`` is at most delta."""
@@ -68,7 +65,7 @@ class Profile:
 
 def _gaussian_masses(edges: Array) -> Array:
     """Standard normal probability between consecutive edges, to full relative precision in both tails."""
-    left, right = ndtr(edges), ndtr(-edges)
+    left, right = scipy.special.ndtr(edges), scipy.special.ndtr(-edges)
     return np.where(edges[:-1] > 0, right[:-1] - right[1:], left[1:] - left[:-1])
 
 
@@ -76,10 +73,10 @@ def _support(steps: Steps, direction: int, infinite: float, rounded: float) -> t
     """Outputs z to keep: at most ``infinite`` of the mass has a larger loss, and about ``rounded`` a smaller one."""
     rate, sigma, _ = steps
     if direction == ADD:
-        return sigma * ndtri(infinite), -sigma * ndtri(rounded)
-    absent = -sigma * ndtri(min(1.0, infinite / 2 / (1 - rate))) if rate < 1 else -np.inf
-    return (1 if rate == 1 else 0) + sigma * ndtri(rounded), max(
-        absent, 1 - sigma * ndtri(min(1.0, infinite / 2 / rate))
+        return sigma * scipy.special.ndtri(infinite), -sigma * scipy.special.ndtri(rounded)
+    absent = -sigma * scipy.special.ndtri(min(1.0, infinite / 2 / (1 - rate))) if rate < 1 else -np.inf
+    return (1 if rate == 1 else 0) + sigma * scipy.special.ndtri(rounded), max(
+        absent, 1 - sigma * scipy.special.ndtri(min(1.0, infinite / 2 / rate))
     )
 
 
@@ -116,15 +113,19 @@ def _connect_the_dots(
         upper = np.clip(rate * (present - ratio[:-1] * without) / -np.expm1(-spacing), 0, cell)
         masses[1:] += upper
         masses[:-1] += cell - upper
-        masses[0] += (1 - rate) * ndtr(outputs[0]) + rate * ndtr(outputs[0] - 1 / sigma)
-        return first, masses, float((1 - rate) * ndtr(-outputs[-1]) + rate * ndtr(1 / sigma - outputs[-1]))
+        masses[0] += (1 - rate) * scipy.special.ndtr(outputs[0]) + rate * scipy.special.ndtr(outputs[0] - 1 / sigma)
+        return (
+            first,
+            masses,
+            float((1 - rate) * scipy.special.ndtr(-outputs[-1]) + rate * scipy.special.ndtr(1 / sigma - outputs[-1])),
+        )
     shrink = np.exp(np.minimum(-losses[1:], 600.0))
     weighted = (1 - (1 - rate) * shrink) * without - rate * shrink * present
     upper = np.clip(weighted / -np.expm1(-spacing), 0, without)
     masses[:-1] += upper
     masses[1:] += without - upper
-    masses[-1] += ndtr(-outputs[-1])
-    return -last, masses[::-1], float(ndtr(outputs[0]))
+    masses[-1] += scipy.special.ndtr(-outputs[-1])
+    return -last, masses[::-1], float(scipy.special.ndtr(outputs[0]))
 
 
 class Composition:
@@ -213,7 +214,7 @@ class Composition:
 
 def _minimum(function: Callable[[float], float]) -> tuple[float, float]:
     """Minimum over positive tilts, and where it is. The scale is logarithmic: losses may be 1e-11 or 1e5."""
-    search = minimize_scalar(
+    search = scipy.optimize.minimize_scalar(
         lambda log: function(np.exp(log)), bounds=(-12, 32), method="bounded", options={"xatol": 0.02}
     )
     return float(search.fun), float(np.exp(search.x))
@@ -236,7 +237,7 @@ def pld_epsilon(schedule: Sequence[Steps], delta: float) -> float:
     both directions. The delta aimed at is smaller by a millionth, which covers rounding errors.
     """
     # Total variation adds up at most: where it is below delta, no grid is needed.
-    if sum(count * rate * (2 * ndtr(0.5 / sigma) - 1) for rate, sigma, count in schedule) <= delta:
+    if sum(count * rate * (2 * scipy.special.ndtr(0.5 / sigma) - 1) for rate, sigma, count in schedule) <= delta:
         return 0.0
     aim = delta * (1 - 1e-6)
     both = [Composition(schedule, direction, tail=TRUNCATED * delta, target=delta) for direction in DIRECTIONS]

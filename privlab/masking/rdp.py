@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 Array = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def rdp_epsilon(schedule: Sequence[Steps], delta: float) -> float:
         return float(renyi_divergence(order, schedule) + conversion)
 
     highest = min(_highest_useful_order(steps, delta) for steps in schedule)
-    search = minimize_scalar(
+    search = scipy.optimize.minimize_scalar(
         bound, bounds=(np.log(0.01), np.log(highest - 1)), method="bounded", options={"xatol": 1e-6}
     )
     return max(0.0, float(search.fun))

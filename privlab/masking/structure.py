@@ -11,8 +11,8 @@ Parameters are those of an ``mlp``: ``"dense_1.weight"`` of shape (inputs, outpu
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from privlab import arguments
 from privlab.randomness import generator
@@ -211,7 +211,7 @@ def align_units(parameters: Mapping[str, NDArray], base: Mapping[str, NDArray]) 
         _unit_norm(blocks, layer)
         lengths = np.linalg.norm(wanted[layer], axis=0)
         lengths[lengths == 0] = 1
-        _, units = linear_sum_assignment((wanted[layer] / lengths).T @ blocks[layer], maximize=True)
+        _, units = scipy.optimize.linear_sum_assignment((wanted[layer] / lengths).T @ blocks[layer], maximize=True)
         _select(blocks, layer, units, lengths)
     return _parameters(blocks, parameters)
 
