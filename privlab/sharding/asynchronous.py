@@ -45,6 +45,10 @@ class Asynchrony:
     speeds: tuple[float, ...] | None
     limit: float
 
+    def weight(self, staleness: int) -> float:
+        """How much an update counts: at most 1, so that weights do not raise the sensitivity."""
+        return (1 + staleness * self.buffer / self.in_flight) ** -self.power
+
 
 @dataclass(eq=False)
 class Flight:
@@ -212,10 +216,7 @@ class AsynchronousServer:
         self._note(flight, answer, sent, staleness)
         if isinstance(answer, Exception):
             return
-        mean_staleness = self._settings.in_flight / self._settings.buffer
-        weight = (
-            1 + staleness / mean_staleness
-        ) ** -self._settings.power  # at most 1: it does not raise the sensitivity
+        weight = self._settings.weight(staleness)
         for name, array in floating_point(answer.sums).items():
             self._buffer[name] += weight * array
         if answer.examples:

@@ -180,10 +180,9 @@ class Checkpoint:
         if changed:
             raise ValueError(f"checkpoint is {str(self.path)!r}, but is of another job: {', '.join(changed)} changed")
         named: dict[str, dict[str, NDArray]] = {"parameters": {}, "arrays": {}}
-        for name, array in arrays.items():
+        for name in record["names"]:  # in the order of the model, which the file does not keep
             kind, _, rest = name.partition("/")
-            if rest:
-                named[kind][rest] = array
+            named[kind][rest] = arrays[name]
         return State(
             named["parameters"],
             arrays["secret"].tobytes(),
@@ -199,14 +198,15 @@ class Checkpoint:
 
 
 def _as_arrays(state: State, job: Mapping[str, str]) -> dict[str, NDArray]:
+    arrays = {f"parameters/{name}": array for name, array in state.parameters.items()}
+    arrays |= {f"arrays/{name}": array for name, array in state.arrays.items()}
     record = {
+        "names": list(arrays),
         "job": dict(job),
         "workers": state.workers,
         "seconds": state.seconds,
         "more": state.more,
     } | {name: [asdict(entry) for entry in getattr(state, name)] for name in ("history", "events", "faults")}
-    arrays = {f"parameters/{name}": array for name, array in state.parameters.items()}
-    arrays |= {f"arrays/{name}": array for name, array in state.arrays.items()}
     arrays["secret"] = np.frombuffer(state.secret, np.uint8)
     arrays["releases"] = state.releases
     arrays["record"] = np.frombuffer(json.dumps(record).encode(), np.uint8)

@@ -20,6 +20,11 @@ JOBS = {
         "rounds": 2, "local_steps": 3, "batch_size": BATCH, "privacy": PrivacyPlan(2.0, 1.0, 0.2, 6), "noise_seed": 5,
         "trust": "local",
     },
+    "secure sum": {"rounds": 2, "local_steps": 2, "batch_size": 16, "trust": "secure-sum"},
+    "asynchronous": {
+        "rounds": 2, "local_steps": 3, "batch_size": BATCH, "privacy": PrivacyPlan(2.0, 1.0, 0.2, 6), "noise_seed": 5,
+        "trust": "local", "mode": "asynchronous", "speeds": (1.0, 1.0, 0.25), "buffer": 2,
+    },
 }  # fmt: skip
 
 
@@ -28,4 +33,4 @@ def trained(job, shards=SHARDS, model=MODEL, *, x=X, y=Y, **other):
 
 
 def bits(run):
-    return [array.tobytes() for array in run.parameters.values()], str(run.ledger)
+    return [array.tobytes() for array in run.parameters.values()], [str(ledger) for ledger in run.ledgers]

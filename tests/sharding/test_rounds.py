@@ -17,7 +17,8 @@ def test_engines_grouping_and_order_do_not_change_a_bit(job, monkeypatch):
     alone = trained(job)
     with ThreadPoolExecutor(3) as pool:
         assert bits(trained(job, executor=pool)) == bits(alone)
-    assert bits(trained(job, policy="dynamic")) == bits(alone)
+    if job != "asynchronous":  # there the order of handing out is part of the job
+        assert bits(trained(job, policy="dynamic")) == bits(alone)
     monkeypatch.setattr(rounds, "GROUPS", 2)
     assert bits(trained(job)) == bits(alone)
 
