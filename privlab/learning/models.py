@@ -132,6 +132,19 @@ class Model:
                 summed |= layer.gradient(inputs, errors if factors is None else errors * factors[..., None])
         return summed, losses
 
+    def input_gradient(self, parameters: Mapping[str, NDArray], x: ArrayLike, y: ArrayLike) -> NDArray:
+        """Return the gradient of each example's loss with respect to the example itself, shape (..., n, features).
+
+        Raises
+        ------
+        ValueError
+            If the model takes tokens, which have no gradient, or ``x`` and ``y`` do not fit it.
+        """
+        first, inputs, errors = self._backward(parameters, *self._checked(x, y))[0][-1]
+        if isinstance(first, Embedding):
+            raise ValueError("the model takes tokens, but must take numbers for a gradient with respect to its inputs")
+        return first.backward(parameters, inputs, inputs, errors)
+
     def examples(self, x: ArrayLike) -> NDArray:
         """Return ``x`` as an array of the right type, or raise `ValueError` where its shape or tokens do not fit."""
         array = np.asarray(x)
