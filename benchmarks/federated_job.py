@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from privlab.learning import Parameters, softmax_regression
 from privlab.sharding import workers
+from privlab.sharding.sources import PlainShards
 
 WEIGHT, BIAS = "dense_1.weight", "dense_1.bias"
 
@@ -42,8 +43,8 @@ def local_sgd(folder: Path, job: Job, parameters: Parameters, client: int, numbe
     start, stop = np.load(folder / "ends.npy", allow_pickle=False)[client : client + 2].tolist()
     model = softmax_regression(*parameters[WEIGHT].shape)
     settings = workers.Job(model, False, job.local_steps, job.batch_size, job.learning_rate, 0.0, None, 0)
-    unit = workers.Unit(client, str(folder), start, stop, 0, stop - start, 1.0, None)
-    task = workers.Task(settings, (unit,), number, parameters, "")
+    unit = workers.Unit(client, PlainShards(str(folder)), start, stop, 0, stop - start, 1.0, str(folder))
+    task = workers.Task(settings, (unit,), number, parameters)
     answer: workers.Answer = pickle.loads(workers.run(pickle.dumps(task, -1)))
     change = workers.floating_point(answer.sums)
     return {name: array + change[name].astype(array.dtype) for name, array in parameters.items()}, stop - start

@@ -1,5 +1,6 @@
 """Attacks and measures."""
 
+from privlab.leakage.audit import Audit, audit
 from privlab.leakage.canaries import (
     Canary,
     deduplicate,
@@ -9,23 +10,32 @@ from privlab.leakage.canaries import (
     rank_exposure,
     skew_normal_exposure,
 )
+from privlab.leakage.exhibits import EXHIBITS, Exhibit
 from privlab.leakage.extraction import Extraction, candidate_losses, extract, secret_losses
 from privlab.leakage.frontier import ATTACKS, AttackResult, Frontier, FrontierPoint, leakage_vs_accuracy
 from privlab.leakage.inversion import Inversion, closed_form, invert_gradient, pair_up, psnr, recover_labels
 from privlab.leakage.membership import confidence, lira, loss_threshold, rmia, separation
 from privlab.leakage.memorisation import Memorisation, Memorised, memorisation
+from privlab.leakage.museum import CHECKS, Row, museum, visit
+from privlab.leakage.one_run import audit_scores, guesses_for, one_run_epsilon
 from privlab.leakage.recoveries import Recoveries, recover
 from privlab.leakage.roc import Roc, bootstrap_band, roc
 from privlab.leakage.sequences import ALPHABET, encode, sequence_scores, windows
 from privlab.leakage.shadows import Recipe, Shadows, shadow_models
+from privlab.leakage.specimen import dp_sgd
 from privlab.leakage.text_recipe import Moment, TextRecipe, bits_per_character, learn_secret
+from privlab.leakage.training_audit import audit_training
 from privlab.leakage.wiretap import Wiretap, message_gradient
 
 __all__ = [
     "ALPHABET",
     "ATTACKS",
+    "CHECKS",
+    "EXHIBITS",
     "AttackResult",
+    "Audit",
     "Canary",
+    "Exhibit",
     "Extraction",
     "Frontier",
     "FrontierPoint",
@@ -36,19 +46,25 @@ __all__ = [
     "Recipe",
     "Recoveries",
     "Roc",
+    "Row",
     "Shadows",
     "TextRecipe",
     "Wiretap",
+    "audit",
+    "audit_scores",
+    "audit_training",
     "bits_per_character",
     "bootstrap_band",
     "candidate_losses",
     "closed_form",
     "confidence",
     "deduplicate",
+    "dp_sgd",
     "encode",
     "exposure",
     "exposure_ceiling",
     "extract",
+    "guesses_for",
     "invert_gradient",
     "leakage_vs_accuracy",
     "learn_secret",
@@ -56,6 +72,8 @@ __all__ = [
     "loss_threshold",
     "memorisation",
     "message_gradient",
+    "museum",
+    "one_run_epsilon",
     "pair_up",
     "plant",
     "psnr",
@@ -69,5 +87,6 @@ __all__ = [
     "sequence_scores",
     "shadow_models",
     "skew_normal_exposure",
+    "visit",
     "windows",
 ]

@@ -67,7 +67,8 @@ def train(
     """Train a model, or a stack of replicas of it.
 
     A step divides the summed gradient by the public ``batch_size``, never by the number of records that happened to be drawn:
-    that number depends on the data.
+    that number depends on the data. So does n: with privacy it is taken to be public, so neighbours have the same n and differ in
+    one record replaced by nothing (as ``members`` replaces it). Where n itself is secret, fix it at a public bound.
 
     Parameters
     ----------
