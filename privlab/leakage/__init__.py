@@ -1,5 +1,13 @@
 """Attacks and measures."""
 
+from privlab.leakage.architecture import Width, last_width, relu_units, sizes_from_length, sizes_from_shapes
+from privlab.leakage.attributes import (
+    AttributeInference,
+    Guesses,
+    attribute_inference,
+    impute_attribute,
+    infer_attribute,
+)
 from privlab.leakage.audit import Audit, audit
 from privlab.leakage.canaries import (
     Canary,
@@ -23,6 +31,7 @@ from privlab.leakage.roc import Roc, bootstrap_band, roc
 from privlab.leakage.sequences import ALPHABET, encode, sequence_scores, windows
 from privlab.leakage.shadows import Recipe, Shadows, shadow_models
 from privlab.leakage.specimen import dp_sgd
+from privlab.leakage.stealing import Oracle, Theft, distil, steal_softmax, without_shift
 from privlab.leakage.text_recipe import Moment, TextRecipe, bits_per_character, learn_secret
 from privlab.leakage.training_audit import audit_training
 from privlab.leakage.wiretap import Wiretap, message_gradient
@@ -33,23 +42,29 @@ __all__ = [
     "CHECKS",
     "EXHIBITS",
     "AttackResult",
+    "AttributeInference",
     "Audit",
     "Canary",
     "Exhibit",
     "Extraction",
     "Frontier",
     "FrontierPoint",
+    "Guesses",
     "Inversion",
     "Memorisation",
     "Memorised",
     "Moment",
+    "Oracle",
     "Recipe",
     "Recoveries",
     "Roc",
     "Row",
     "Shadows",
     "TextRecipe",
+    "Theft",
+    "Width",
     "Wiretap",
+    "attribute_inference",
     "audit",
     "audit_scores",
     "audit_training",
@@ -59,13 +74,17 @@ __all__ = [
     "closed_form",
     "confidence",
     "deduplicate",
+    "distil",
     "dp_sgd",
     "encode",
     "exposure",
     "exposure_ceiling",
     "extract",
     "guesses_for",
+    "impute_attribute",
+    "infer_attribute",
     "invert_gradient",
+    "last_width",
     "leakage_vs_accuracy",
     "learn_secret",
     "lira",
@@ -80,13 +99,18 @@ __all__ = [
     "rank_exposure",
     "recover",
     "recover_labels",
+    "relu_units",
     "rmia",
     "roc",
     "secret_losses",
     "separation",
     "sequence_scores",
     "shadow_models",
+    "sizes_from_length",
+    "sizes_from_shapes",
     "skew_normal_exposure",
+    "steal_softmax",
     "visit",
     "windows",
+    "without_shift",
 ]

@@ -24,7 +24,7 @@ class Event:
     Parameters
     ----------
     task, round, worker : int
-        Which shard, in which round, by which worker; each counts from 0.
+        Which shard, in which round (asynchronous: its how-manieth task), by which worker; each counts from 0.
     start, end : float
         Seconds since the run began; ``start <= end``.
     bytes_in, bytes_out : int

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks import encryption, federated_averaging, federated_privlab, measure, secure_sum, sharding
+from benchmarks import encryption, federated_averaging, federated_privlab, measure, membership, secure_sum, sharding
 from benchmarks.federated_job import BIAS, WEIGHT, Job, local_sgd, write_result
 from benchmarks.measure import Cost, cpu_ratios, run_and_measure, spread
 from benchmarks.records import tiled_mnist
@@ -21,6 +21,7 @@ TINY = {
     "sharding": (sharding, ["--rows", "240", "--rounds", "2", "--repeats", "1", "--tasks", "5", "--clients", "9"]),
     "encryption": (encryption, ["--mebibytes", "1", "--pairs", "1"]),
     "secure sum": (secure_sum, ["--no-peer", "--dimension", "4000", "--neighbours", "4", "--threshold", "3"]),
+    "membership": (membership, ["--no-peer", "--models", "24", "--records", "160", "--passes", "2", "--repeats", "1"]),
 }
 
 
