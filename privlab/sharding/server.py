@@ -1,6 +1,7 @@
 """The server's side of a round: hand out tasks, refuse what is no update, add up the rest, make the step, keep the trace."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from dataclasses import replace
@@ -70,13 +71,16 @@ class Server:
         task = Task(self._job, (), number, self._state.parameters)
         if self._job.privacy is not None and not self._job.gradients:  # charged before a worker can have sent anything
             self._state.releases += 1
-        update, left, loss = self._securely(task) if self._secure_sum else self._openly(task)
-        total = sum(size(group) for group in self._groups)
+        update, rows, loss = self._securely(task) if self._secure_sum else self._openly(task)
+        total, left = sum(size(group) for group in self._groups), sum(rows.values())
         if not left:
             raise ValueError(f"round {number} has no update left: {self._state.faults[-1].reason}")
         if self._job.privacy is not None and self._job.gradients:
             self._state.releases += 1
-            rng = secret_stream(self._state.secret, "central noise", number, task.computation)
+            # Keyed by whose records are in the sum, too: the same round with and without a shard must not share its noise.
+            rng = secret_stream(
+                self._state.secret, "central noise", number, task.computation, repr(sorted(rows.items()))
+            )
             update = noisy(self._job, update, rng, self._job.batch_size)
         elif left < total:  # the mean of the shards that are left; what a private run divides by is public
             update = {name: array * (total / left) for name, array in update.items()}
@@ -85,12 +89,13 @@ class Server:
         self._state.seconds = time.time() - self._begun
         return loss
 
-    def _openly(self, task: Task) -> tuple[Parameters, int, float]:
-        """Sum of the updates, the number of records behind it, and the mean loss."""
+    def _openly(self, task: Task) -> tuple[Parameters, Counter[int], float]:
+        """Sum of the updates, how many records of each shard are behind it, and the mean loss."""
         tasks = [replace(task, units=group) for group in self._groups]
         messages = [pack(one) for one in tasks]
         sums = {name: np.zeros(array.shape, np.int64) for name, array in task.parameters.items()}
-        loss, examples, left, events = 0.0, 0, 0, {}
+        loss, examples, events = 0.0, 0, {}
+        rows: Counter[int] = Counter()
 
         def accept(i: int, message: bytes) -> tuple[Answer, int]:
             answer = unpack(message)
@@ -110,16 +115,17 @@ class Server:
             loss, examples = loss + answer.loss, examples + answer.examples
             refused = dict(answer.refused)
             self._state.faults += [Fault(group[k].shard, task.round, reason) for k, reason in refused.items()]
-            left += sum(unit.last - unit.first for k, unit in enumerate(group) if k not in refused)
+            for k, unit in enumerate(group):
+                rows[unit.shard] += 0 if k in refused else unit.last - unit.first
             events[i] = self._spans(answer, group, task.round, len(messages[i]), sent)
         self._state.events += [event for i in sorted(events) for event in events[i]]
-        return floating_point(sums), left, loss / examples if examples else float("nan")
+        return floating_point(sums), rows, loss / examples if examples else float("nan")
 
-    def _securely(self, task: Task) -> tuple[Parameters, int, float]:
+    def _securely(self, task: Task) -> tuple[Parameters, Counter[int], float]:
         assert self._secure_sum is not None
         update, shards = self._secure_sum(task)
-        left = sum(size(group) for group in self._groups if group[0].shard in shards)
-        return update, left, float("nan")
+        rows = Counter({group[0].shard: size(group) for group in self._groups if group[0].shard in shards})
+        return update, rows, float("nan")
 
     def _spans(self, answer: Answer, group: Sequence[Unit], number: int, received: int, sent: int) -> list[Event]:
         """An event for each unit; the message's bytes are the first one's."""

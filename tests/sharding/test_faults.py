@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from jobs import MODEL, SHARDS, X, Y, bits, trained
+from jobs import BATCH, MODEL, SHARDS, X, Y, bits, trained
 
 from privlab.masking import PrivacyPlan
 from privlab.sharding import InProcess, from_dask, train_sharded
@@ -34,6 +34,20 @@ class Altering(InProcess):
             return super().submit(fn, *args)
         self._left -= 1
         return super().submit(lambda: pack(self._change(unpack(fn(*args)))))
+
+
+class Cut(InProcess):
+    """An engine that loses the masked update of one client."""
+
+    def __init__(self, shard):
+        super().__init__()
+        self._shard = shard
+
+    def submit(self, fn, /, *args):
+        step = unpack(args[0])
+        if step.task is not None and step.unit.shard == self._shard:
+            return super().submit(divmod, 1, 0)
+        return super().submit(fn, *args)
 
 
 def dropping(**settings):
@@ -115,6 +129,23 @@ def test_a_task_that_fails_once_is_run_again_and_changes_nothing():
         trained("local", executor=Altering(fail), faults="retry")
     with pytest.raises(OSError, match="the network is down"):
         trained("local", executor=Altering(fail))
+
+
+@pytest.mark.parametrize("trust", ["central", "secure-sum"])
+def test_a_round_without_a_shard_draws_other_noise(trust):
+    """Else a round that is made again, once with and once without a shard, would give the shard's sum away without any noise."""
+    plan = {"rounds": 1, "privacy": PrivacyPlan(1e4, 1.0, 0.2, 1), "trust": trust}
+
+    def fail(answer):
+        raise OSError("the network is down")
+
+    whole = trained("central", **plan)
+    engine = Altering(fail) if trust == "central" else Cut(BAD)
+    with pytest.warns(UserWarning, match="not used"):
+        part = trained("central", executor=engine, faults="drop", **plan)
+    noise = 1e4 / BATCH * 0.5
+    change = np.concatenate([(whole.parameters[name] - part.parameters[name]).ravel() for name in whole.parameters])
+    assert change.std() == pytest.approx(np.sqrt(2) * noise, rel=0.15)
 
 
 def test_a_round_in_which_nothing_is_left_is_an_error():
