@@ -27,7 +27,7 @@ notebooks: $(INSTALLED)
 # What takes a notebook too long to compute; some minutes.
 results: $(INSTALLED)
 	$(BIN)/python -m privlab frontier --json notebooks/results/digits_frontier.json --png notebooks/results/digits_frontier.png
-	$(BIN)/python -m privlab frontier --noise 0 1 2 4 8 --shards 1 2 4 8 16 --trust central local \
+	$(BIN)/python -m privlab frontier --noise 0 1 2 4 8 --shards 1 2 4 8 16 --trust central secure-sum local \
 	    --json notebooks/results/digits_shards.json --png notebooks/results/digits_shards.png
 	$(BIN)/python -m privlab frontier --dataset mnist5k --noise 0 2 5.6 --delta 1e-5 \
 	    --json notebooks/results/mnist5k_frontier.json --png notebooks/results/mnist5k_frontier.png

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="+",
         default=("central",),
         metavar="WHOM",
-        help="central: the server adds noise; local: each shard adds its own",
+        help="central: the server adds noise; secure-sum: it does, but sees the total only; local: each shard adds its own",
     )
     experiment.add_argument("--shadow-models", type=int, default=64, metavar="K")
     experiment.add_argument("--delta", type=float, default=1e-4)
@@ -81,12 +81,12 @@ def frontier(options: argparse.Namespace) -> int:
         cache=options.cache,
     )
     head = "noise   epsilon   accuracy   LiRA AUC   TPR at 1 %   TPR at 0.1 % false positives   "
-    print(f"{head}shards   trust     epsilon, model alone")
+    print(f"{head}shards   trust        epsilon, model alone")
     for point in result.points:
         print(
             f"{point.noise_multiplier:<7g} {point.epsilon:<9.3g} {point.accuracy:<10.1%} {point.auc:<10.3f} "
             f"{point.tpr_at_1_percent:<12.2%} {point.tpr_at_01_percent:<30.2%} "
-            f"{point.shards:<8} {point.trust:<9} {point.model_epsilon:.3g}"
+            f"{point.shards:<8} {point.trust:<12} {point.model_epsilon:.3g}"
         )
     result.save(options.json)
     Path(options.png).write_bytes(png(dashboard(result)[0], dpi=200))

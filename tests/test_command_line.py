@@ -30,7 +30,7 @@ def test_the_experiment_prints_a_table_and_writes_picture_and_results(tmp_path):
     [
         (["--noise", "-1"], "noise_multipliers is -1"),
         (["--shards", "1", "0"], "shards is 0"),
-        (["--trust", "secure-sum"], "'secure-sum' is not available yet"),
+        (["--trust", "secure-sum", "nobody"], "trust is 'nobody'"),
         (["--shadow-models", "2"], "shadow_models is 2"),
         (["--json", "nowhere/frontier.json"], "nowhere"),
     ],

@@ -13,7 +13,7 @@ from privlab import arguments
 from privlab.data import Dataset
 from privlab.leakage.cache import ShadowCache
 from privlab.leakage.membership import lira, loss_threshold, rmia
-from privlab.leakage.results import AttackResult, Frontier, FrontierPoint, noise_of_sum
+from privlab.leakage.results import TRUSTS, AttackResult, Frontier, FrontierPoint, noise_of_sum
 from privlab.leakage.roc import bootstrap_band, roc
 from privlab.leakage.shadows import Progress, Recipe, Shadows, draw_members, train_shadows
 from privlab.masking import PrivacyPlan, tradeoff_curve
@@ -27,7 +27,6 @@ ATTACKS: Mapping[str, Callable[[Shadows], NDArray]] = {
     "RMIA": lambda shadows: rmia(-shadows.losses, shadows.members, -shadows.population_losses),
     "loss threshold": lambda shadows: loss_threshold(shadows.losses),
 }
-TRUSTS = ("central", "local")
 FALSE_POSITIVE_RATES = tuple(float(f"{rate:.3g}") for rate in np.geomspace(1e-4, 1, 81))
 
 
@@ -47,12 +46,12 @@ def leakage_vs_accuracy(
 ) -> Frontier:
     """Train shadow models at every noise multiplier, shard count and trust, attack them, and measure accuracy.
 
-    How a batch is split over shards does not change its sum of clipped gradients, only the noise in that sum. Trust "central"
-    adds sigma once, whatever the number of shards. Trust "local" adds it in each of S shards, which gives ``sigma * sqrt(S)``, as
-    `privlab.sharding.train_sharded` does with one local step and no shard empty. Settings with the same noise in the sum share
-    one set of models, trained once. With "local", and each record in one shard whatever the others hold, sigma bounds the server,
-    who sees each shard's noisy sum; the noise in the sum bounds those who see the model only. (A shard can subtract its own
-    noise: against it, the other S - 1 count.)
+    How a batch is split over shards does not change its sum of clipped gradients, only the noise in that sum. Trusts "central" and
+    "secure-sum" add sigma once, whatever the number of shards. Trust "local" adds it in each of S shards, which gives
+    ``sigma * sqrt(S)``, as `privlab.sharding.train_sharded` does with one local step and no shard empty. Settings with the same
+    noise in the sum share one set of models, trained once. With "local", and each record in one shard whatever the others hold,
+    sigma bounds the server, who sees each shard's noisy sum; the noise in the sum bounds those who see the model only. (A shard
+    can subtract its own noise: against it, the other S - 1 count.) A secure sum rounds to fixed point, which is left out here.
 
     Membership of every record in every model is a fair coin, and the gradient's divisor is public: the game that epsilon speaks of.
     Each model in turn is the target, so an attack judges ``shadow_models * len(dataset.x_train)`` cases.
@@ -65,8 +64,8 @@ def leakage_vs_accuracy(
         Each at least 0; 0 trains without clipping and noise, and its epsilon is infinite.
     shards : sequence of int
         Each at least 1, and at most half of the training records.
-    trust : {"central", "local"}, or a sequence of them
-        See `FrontierPoint`. "secure-sum" is not available yet.
+    trust : {"central", "secure-sum", "local"}, or a sequence of them
+        See `FrontierPoint`.
     shadow_models : int
         Models per noise in the sum, at least 4.
     delta : float
@@ -85,12 +84,12 @@ def leakage_vs_accuracy(
     Returns
     -------
     Frontier
-        Points by trust, then shards, then increasing noise multiplier.
+        Points by trust (the server seeing less and less), then shards, then increasing noise multiplier.
 
     Raises
     ------
     ValueError
-        If an argument is not allowed or not available, before any work is done.
+        If an argument is not allowed, before any work is done.
 
     Examples
     --------
@@ -145,11 +144,9 @@ def _checked_shards(shards: Sequence[int], *, most: int) -> list[int]:
 
 def _checked_trusts(trust: str | Sequence[str]) -> list[str]:
     given = [trust] if isinstance(trust, str) else list(trust)
-    if "secure-sum" in given:
-        raise ValueError(f"trust is {trust!r}, but 'secure-sum' is not available yet, only 'central' and 'local'")
     if not given:
         raise ValueError(f"trust is {trust!r}, but must hold at least one of {', '.join(map(repr, TRUSTS))}")
-    return sorted({arguments.choice("trust", kind, TRUSTS) for kind in given})
+    return sorted({arguments.choice("trust", kind, TRUSTS) for kind in given}, key=TRUSTS.index)
 
 
 def _guarantee(plan: PrivacyPlan | None, delta: float) -> tuple[float, tuple[float, ...]]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from privlab.leakage.shadows import Recipe
 
+TRUSTS = ("central", "secure-sum", "local")  # the server sees less and less
+
 
 @dataclass(frozen=True)
 class AttackResult:
@@ -40,10 +42,12 @@ class FrontierPoint:
         Standard deviation of each noise added, in units of the clip norm; 0 means neither clipping nor noise.
     shards, trust
         Over how many shards the training was split, and whom it trusts. "central": the server, who sees each shard's clear update
-        and adds noise once. "local": nobody but the shard that holds a record; each adds its own noise to what it sends.
+        and adds noise once. "secure-sum": the server, but with the clear total only, to which it adds noise once; masks hide
+        each shard's update, unless there is one shard, whose update is the total. "local": nobody but the shard that holds a
+        record; each adds its own noise to what it sends.
     epsilon, delta : float
-        What that trust promises each record: with "central", against all who see the released model; with "local", against the
-        server as well. ``epsilon`` is infinite without noise (null in JSON).
+        What that trust promises each record: with "local", against the server and all who see the released model; else against
+        the latter. ``epsilon`` is infinite without noise (null in JSON).
     accuracy, accuracy_sd : float
         Mean and standard deviation over the shadow models of the accuracy on the test set, in [0, 1].
     auc, tpr_at_1_percent, tpr_at_01_percent : float
@@ -74,7 +78,10 @@ class FrontierPoint:
 
     @property
     def server_epsilon(self) -> float:
-        """What is promised against the server: nothing where it is trusted with clear updates."""
+        """What is promised against the server: nothing where it sees sums without noise, of each shard or of all ("secure-sum").
+
+        Masks are no promise about records: who sees the exact total of all shards may learn one from it.
+        """
         return self.epsilon if self.trust == "local" else math.inf
 
     @property
@@ -96,7 +103,7 @@ class Frontier:
     false_positive_rates : tuple of float
         The grid on which every ROC curve is given, increasing, in (0, 1].
     points : tuple of FrontierPoint
-        One per setting: by trust, then shards, then increasing noise multiplier.
+        One per setting: by trust in the order of `TRUSTS`, then shards, then increasing noise multiplier.
     seed, recipe
         Public seed of the experiment, and how its models were trained: with them a point can be computed again.
     """

@@ -66,8 +66,9 @@ def _setting(frontier: Frontier, point: FrontierPoint) -> str:
     if not spread(frontier):
         return f"{noise}: {bound}"
     place = f"{point.shards} shard{'s' * (point.shards > 1)}, {noise}"
-    if point.trust == "central":
-        return f"{place} by a trusted server: {bound}"
+    if point.trust != "local":
+        server = "a trusted server" if point.trust == "central" else "a server that sees the total"
+        return f"{place} by {server}: {bound}"
     alone = f" (model alone: {point.model_epsilon:.2g})" if math.isfinite(point.epsilon) else ""
     return f"{place} in each: {bound}{alone}"
 

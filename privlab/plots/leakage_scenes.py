@@ -50,7 +50,7 @@ def spread(frontier: Frontier) -> bool:
 
 
 def server_allowed(point: FrontierPoint) -> Sequence[float]:
-    """Highest true-positive rates of the server: 1 where it is trusted with clear updates."""
+    """Highest true-positive rates of the server: 1 where it sees sums without noise."""
     return point.allowed if math.isfinite(point.server_epsilon) else (1.0,) * len(point.allowed)
 
 

@@ -10,14 +10,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from privlab.leakage.frontier import Frontier, FrontierPoint
-from privlab.plots.style import ALLOWED, BLUE, VERMILLION, epsilon_text
+from privlab.plots.style import ALLOWED, BLUE, GREEN, VERMILLION, epsilon_text
 
 LOW, MIDDLE, HIGH = 0.34, 0.53, 0.72  # of the boxes
 SHARDS, SERVER, MODEL = (0.0, 0.42), (0.52, 0.73), (0.83, 1.0)  # their ends
+NOISY, MASKED, CLEAR = (BLUE, ALLOWED, "-", None), (GREEN, "white", ":", "..."), (VERMILLION, "white", "--", None)
 
 
 class TrustScene:
-    """Shards, server and released model: solid and tinted where noise protects, dashed on white where records show in clear."""
+    """Shards, server and released model: solid and tinted where noise protects, dotted where masks hide, dashed where clear."""
 
     def __init__(self, axes: Axes, frontier: Frontier) -> None:
         self.axes, self.frontier = axes, frontier
@@ -43,13 +44,14 @@ class TrustScene:
         """Show a point; the attack, which sees the released model only, changes nothing here."""
         ends = np.linspace(*SHARDS, point.shards + 1)[1:-1]
         self.walls.set_segments([np.array([(x, LOW), (x, HIGH)]) for x in ends])
-        bounds = (point.server_epsilon, point.server_epsilon, point.model_epsilon)
-        for box, epsilon in zip(self.boxes, bounds, strict=True):
-            colour, tint, dashes = (BLUE, ALLOWED, "-") if math.isfinite(epsilon) else (VERMILLION, "white", "--")
-            box.set(edgecolor=colour, facecolor=tint, linestyle=dashes)
-        for line, box in zip((self.walls, *self.arrows), self.boxes, strict=True):
+        server, model = (
+            NOISY if math.isfinite(epsilon) else CLEAR for epsilon in (point.server_epsilon, point.model_epsilon)
+        )
+        for box, look in zip(self.boxes, (MASKED if _masked(point) else server, server, model), strict=True):
+            colour, tint, dashes, hatch = look
+            box.set(edgecolor=colour, facecolor=tint, linestyle=dashes, hatch=hatch)
+        for line, box in zip((self.walls, *self.arrows), (self.boxes[0], *self.boxes[::2]), strict=True):
             line.set(color=box.get_edgecolor(), linestyle=box.get_linestyle())
-        self.arrows[1].set(color=self.boxes[2].get_edgecolor(), linestyle=self.boxes[2].get_linestyle())
         for column, words in zip(self.words, self._words(point), strict=True):
             for text, word in zip(column, words, strict=True):
                 text.set_text(word)
@@ -61,18 +63,22 @@ class TrustScene:
         recipe, records = self.frontier.recipe, self.frontier.trials / self.frontier.shadow_models / 2
         batch = recipe.sampling_rate * records if point.noise_multiplier else recipe.batch_size
         held, drawn = (max(1, round(count / shards)) for count in (records, batch))
-        noisy, served = math.isfinite(point.server_epsilon), math.isfinite(point.model_epsilon)
+        noisy, served, masked = math.isfinite(point.server_epsilon), math.isfinite(point.model_epsilon), _masked(point)
+        masks = " + masks" if masked else ", unmasked"
+        added = {"central": "", "secure-sum": masks, "local": f" + {noise}"}[point.trust]
+        seen = "the total only" if masked else f"{shards} {'noisy' if noisy else 'clear'} sum{s}"
+        trusted = "must be trusted" + " with it" * masked
         whole = f"{noise}·√{shards} = {point.model_noise_multiplier:.3g}" if noisy and shards > 1 else noise
         return [
             (
                 f"{shards} shard{s}, {each}with about {held} records",
                 "",
-                f"{each}sends the sum of about {drawn} gradients" + (f" + {noise}" if point.trust == "local" else ""),
+                f"{each}sends the sum of about {drawn} gradients{added}",
             ),
             (
-                "the server adds up" + (f" + {noise}" if point.trust == "central" else ""),
-                f"sees {shards} {'noisy' if noisy else 'clear'} sum{s}",
-                epsilon_text(point.server_epsilon) if noisy else "must be trusted",
+                "the server adds up" + (f" + {noise}" if point.trust != "local" else ""),
+                f"sees {seen}",
+                epsilon_text(point.server_epsilon) if noisy else trusted,
             ),
             (
                 "the released model",
@@ -80,3 +86,8 @@ class TrustScene:
                 epsilon_text(point.model_epsilon),
             ),
         ]
+
+
+def _masked(point: FrontierPoint) -> bool:
+    """Whether masks hide each shard's sum: that of one shard is the total."""
+    return point.trust == "secure-sum" and point.shards > 1

@@ -15,7 +15,11 @@ from privlab.plots.leakage_scenes import attacks_of
 from privlab.plots.style import percent
 from privlab.widgets.panel import WIDE, Panel, choice, noise_label, slider
 
-TRUSTS = {"central": "central: the server adds noise", "local": "local: each shard adds noise"}
+TRUSTS = {
+    "central": "central: the server adds noise",
+    "secure-sum": "secure sum: server sees the total",
+    "local": "local: each shard adds noise",
+}
 FALSE_POSITIVE_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 NOISE_LIMIT = 100.0  # what a live run accepts; far beyond any use
 
@@ -60,7 +64,7 @@ class _Dashboard:
     def __init__(self, frontier: Frontier) -> None:
         self._set_frontier(frontier)
         self.first = default_point(frontier)
-        self.trusts = sorted({point.trust for point in frontier.points})
+        self.trusts = [trust for trust in TRUSTS if trust in {point.trust for point in frontier.points}]
         self.shards = sorted({point.shards for point in frontier.points})
         start, end = frontier.false_positive_rates[0], frontier.false_positive_rates[-1]
         rates = [rate for rate in FALSE_POSITIVE_RATES if start <= rate <= end]

@@ -55,10 +55,10 @@ def gaussian_frontier():
 
 
 def sharded_frontier():
-    """One shard and four, under both trusts; noises whose doubles are there, too."""
+    """One shard and four, under all trusts; noises whose doubles are there, too."""
     models = {noise: point(noise, *row) for noise, *row in zip(NOISE, EPSILON, ACCURACY, strict=True)}
     points = []
-    for trust, shards in ((trust, shards) for trust in ("central", "local") for shards in (1, 4)):
+    for trust, shards in ((trust, shards) for trust in ("central", "secure-sum", "local") for shards in (1, 4)):
         for noise in (0.0, 0.5, 1.0, 2.0, 4.0):
             model = models[2 * noise if (trust, shards) == ("local", 4) else noise]
             promise = {"epsilon": models[noise].epsilon, "allowed": models[noise].allowed}

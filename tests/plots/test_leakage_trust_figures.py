@@ -12,7 +12,7 @@ from privlab.plots import allowed_and_achieved, dashboard, describe
 from privlab.plots import frontier as frontier_figure
 from privlab.plots.leakage_scenes import CurveScene, FrontierScene
 from privlab.plots.leakage_trust import TrustScene
-from privlab.plots.style import ALLOWED, BLUE, VERMILLION, figure, styled
+from privlab.plots.style import ALLOWED, BLUE, GREEN, VERMILLION, figure, styled
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ def test_one_place_and_one_label_for_each_noise_in_the_sum(frontier):
     ("trust", "shards", "noise", "way", "server"),
     [
         ("central", 4, 2, (2,), "everything"),
+        ("secure-sum", 4, 2, (2,), "everything"),
         ("local", 1, 2, (2,), 2),
         ("local", 4, 2, (2, 4), 2),
         ("local", 4, 4, (4, 8), 4),
@@ -96,19 +97,43 @@ def test_the_strip_says_who_sees_what(frontier):
     assert words[0][2] == f"each sends the sum of about {drawn} gradients"
     assert words[1] == ["the server adds up + noise 2", "sees 4 clear sums", "must be trusted"]
     assert words[2][1:] == ["noise 2", "ε = 4.0"]
+    strip.update("LiRA online", 0.01, point(frontier, "secure-sum", 4, 2))
+    words = [[text.get_text() for text in column] for column in strip.words]
+    assert words[0][2] == f"each sends the sum of about {drawn} gradients + masks"
+    assert words[1] == ["the server adds up + noise 2", "sees the total only", "must be trusted with it"]
+    assert words[2][1:] == ["noise 2", "ε = 4.0"]
+    strip.update("LiRA online", 0.01, point(frontier, "secure-sum", 1, 2))
+    words = [[text.get_text() for text in column] for column in strip.words]
+    assert words[0][2].endswith("gradients, unmasked")  # the total of one shard is its sum
+    assert words[1][1:] == ["sees 1 clear sum", "must be trusted"]
+
+
+LOOKS = {"noisy": (BLUE, ALLOWED, "-"), "masked": (GREEN, "white", ":"), "clear": (VERMILLION, "white", "--")}
 
 
 @pytest.mark.parametrize(
-    ("trust", "noise", "protected"), [("central", 2, (0, 0, 1)), ("local", 2, (1, 1, 1)), ("local", 0, (0, 0, 0))]
+    ("trust", "shards", "noise", "looks"),
+    [
+        ("central", 4, 2, ("clear", "clear", "noisy")),
+        ("secure-sum", 4, 2, ("masked", "clear", "noisy")),
+        ("secure-sum", 4, 0, ("masked", "clear", "clear")),
+        ("secure-sum", 1, 2, ("clear", "clear", "noisy")),
+        ("local", 4, 2, ("noisy", "noisy", "noisy")),
+        ("local", 4, 0, ("clear", "clear", "clear")),
+    ],
 )
-def test_what_noise_protects_is_solid_and_tinted_the_rest_dashed_on_white(frontier, trust, noise, protected):
+def test_each_way_to_be_seen_has_its_own_colour_and_line(frontier, trust, shards, noise, looks):
     strip = scene(TrustScene, frontier)
-    strip.update("LiRA online", 0.01, point(frontier, trust, 4, noise))
-    for box, safe in zip(strip.boxes, protected, strict=True):
-        colour, tint, dashes = (BLUE, ALLOWED, "-") if safe else (VERMILLION, "white", "--")
+    strip.update("LiRA online", 0.01, point(frontier, "secure-sum", 4, 2))  # leaves nothing behind
+    strip.update("LiRA online", 0.01, point(frontier, trust, shards, noise))
+    for box, look in zip(strip.boxes, looks, strict=True):
+        colour, tint, dashes = LOOKS[look]
         assert box.get_edgecolor()[:3] == pytest.approx(to_rgb(colour))
         assert box.get_facecolor()[:3] == pytest.approx(to_rgb(tint))
-        assert box.get_linestyle() in (dashes, {"-": "solid", "--": "dashed"}[dashes])
+        assert box.get_linestyle() in (dashes, {"-": "solid", "--": "dashed", ":": "dotted"}[dashes])
+        assert bool(box.get_hatch()) == (look == "masked")
+    for arrow, look in zip(strip.arrows, looks[::2], strict=True):  # what a shard sends looks as the shard does
+        assert to_rgb(arrow.get_color()) == pytest.approx(to_rgb(LOOKS[look][0]))
 
 
 def test_words_of_the_strip_stay_inside_the_picture_and_apart(frontier):
@@ -133,9 +158,10 @@ def test_only_a_frontier_of_several_settings_has_strip_server_and_longer_legend(
 
 
 def test_the_words_name_who_adds_noise_and_both_guarantees(frontier):
-    local, central = (describe(frontier, point(frontier, trust, 4, 2)) for trust in ("local", "central"))
+    local, central, secure = (describe(frontier, point(frontier, t, 4, 2)) for t in ("local", "central", "secure-sum"))
     assert local.startswith("4 shards, noise 2 in each: ε = 4.0 (model alone: 1.8), accuracy 85.8 %, ")
     assert central.startswith("4 shards, noise 2 by a trusted server: ε = 4.0, accuracy 91.3 %, ")
+    assert secure == central.replace("a trusted server", "a server that sees the total")
     allowed = 100 * np.interp(0.01, GRID, point(frontier, "central", 1, 4).allowed)
     assert math.isclose(float(re.search(r"allowed: ([\d.]+) %", local)[1]), allowed, abs_tol=0.06)
     assert "no privacy, accuracy" in describe(frontier, point(frontier, "local", 4, 0))

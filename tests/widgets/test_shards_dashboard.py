@@ -15,7 +15,7 @@ DATASET = SimpleNamespace(name="digits")
 
 def test_every_setting_has_its_own_picture_and_words():
     found = parts(dashboard(SHARDED))
-    assert values(found.trust) == ["central", "local"]
+    assert values(found.trust) == ["central", "secure-sum", "local"]
     assert values(found.shards) == [1, 4]
     assert [label for label, _ in found.noise.options] == [
         "0 (no privacy)",
@@ -29,7 +29,7 @@ def test_every_setting_has_its_own_picture_and_words():
         found.trust.value, found.shards.value, found.noise.value = trust, shards, noise
         pictures.add(bytes(found.picture.value))
         words.add(found.caption.value)
-    assert len(pictures) == len(words) == len(SHARDED.points) == 20
+    assert len(pictures) == len(words) == len(SHARDED.points) == 30
 
 
 def test_with_a_trusted_server_shards_change_the_strip_and_nothing_below_it():
@@ -40,6 +40,19 @@ def test_with_a_trusted_server_shards_change_the_strip_and_nothing_below_it():
     assert (one != four)[:105].any()
     assert not (one != four)[105:].any()
     assert found.caption.value.startswith("4 shards, noise 1 by a trusted server: ε = 11.2, accuracy 93.5 %")
+
+
+def test_a_secure_sum_changes_the_strip_and_nothing_below_it():
+    found = parts(dashboard(SHARDED))
+    found.shards.value = 4
+    central = pixels(found.picture.value)
+    found.trust.value = "secure-sum"
+    masked = pixels(found.picture.value)
+    assert (central != masked)[:105].any()
+    assert not (central != masked)[105:].any()
+    assert found.caption.value.startswith(
+        "4 shards, noise 1 by a server that sees the total: ε = 11.2, accuracy 93.5 %"
+    )
 
 
 def test_with_local_trust_shards_move_the_point():
@@ -79,7 +92,7 @@ def test_a_live_run_computes_every_shard_count_and_trust_and_keeps_the_chosen(mo
     found.trust.value, found.shards.value = "local", 4
     found.live_wish.value = 1.5
     found.live_button.click()
-    assert asked == [((1.5,), [1, 4], ["central", "local"])]
+    assert asked == [((1.5,), [1, 4], ["central", "secure-sum", "local"])]
     assert values(found.noise) == [0, 0.5, 1, 1.5, 2, 4]
     assert found.caption.value.startswith("4 shards, noise 1.5 in each: ε = 11.2")
     found.trust.value, found.shards.value = "central", 1
