@@ -29,6 +29,7 @@ results: $(INSTALLED)
 	$(BIN)/python -m privlab frontier --json notebooks/results/digits_frontier.json --png notebooks/results/digits_frontier.png
 	$(BIN)/python -m privlab frontier --noise 0 1 2 4 8 --shards 1 2 4 8 16 --trust central secure-sum local \
 	    --json notebooks/results/digits_shards.json --png notebooks/results/digits_shards.png
+	$(BIN)/python -c "from privlab.leakage import memorisation; memorisation().save('notebooks/results/canaries.json')"
 	$(BIN)/python -m privlab frontier --dataset mnist5k --noise 0 2 5.6 --delta 1e-5 \
 	    --json notebooks/results/mnist5k_frontier.json --png notebooks/results/mnist5k_frontier.png
 	$(BIN)/python -m privlab frontier --dataset breast_cancer --noise 0 2 5.6 \
