@@ -22,6 +22,7 @@ from privlab.leakage.exhibits import EXHIBITS, Exhibit
 from privlab.leakage.extraction import Extraction, candidate_losses, extract, secret_losses
 from privlab.leakage.frontier import ATTACKS, AttackResult, Frontier, FrontierPoint, leakage_vs_accuracy
 from privlab.leakage.inversion import Inversion, closed_form, invert_gradient, pair_up, psnr, recover_labels
+from privlab.leakage.map import advantage, fact, verdict
 from privlab.leakage.membership import confidence, lira, loss_threshold, rmia, separation
 from privlab.leakage.memorisation import Memorisation, Memorised, memorisation
 from privlab.leakage.museum import CHECKS, Row, museum, visit
@@ -64,6 +65,7 @@ __all__ = [
     "Theft",
     "Width",
     "Wiretap",
+    "advantage",
     "attribute_inference",
     "audit",
     "audit_scores",
@@ -80,6 +82,7 @@ __all__ = [
     "exposure",
     "exposure_ceiling",
     "extract",
+    "fact",
     "guesses_for",
     "impute_attribute",
     "infer_attribute",
@@ -110,6 +113,7 @@ __all__ = [
     "sizes_from_shapes",
     "skew_normal_exposure",
     "steal_softmax",
+    "verdict",
     "visit",
     "windows",
     "without_shift",
