@@ -2,7 +2,8 @@
 
 Needs Debian's ``chromium`` (or ``$CHROMIUM``) and skips without it, except where ``PRIVLAB_REQUIRE_BROWSER=1``.
 A notebook with a panel keeps to these CSS classes: ``privlab-noise`` (slider, also dragged), ``privlab-fpr`` (slider),
-``privlab-attack`` (dropdown), ``privlab-picture`` (image) and ``privlab-caption`` (label that states the values).
+``privlab-attack`` (dropdown), ``privlab-picture`` (image) and ``privlab-caption`` (label that states the values). It may have
+several; one with a button ``privlab-train`` is moved by that.
 """
 
 import json
@@ -173,10 +174,10 @@ def run_all(browser: sync_api.Browser, lab: str) -> Iterator[Callable[[str], syn
 class Panel:
     """The controls of a notebook's panel, its picture and its caption."""
 
-    def __init__(self, page: sync_api.Page) -> None:
-        self.page, self.picture = page, page.locator("img.privlab-picture")
+    def __init__(self, page: sync_api.Page, root: sync_api.Locator) -> None:
+        self.page, self.root, self.picture = page, root, root.locator("img.privlab-picture")
         self.picture.scroll_into_view_if_needed()
-        self.sliders = page.locator(".widget-slider .noUi-handle")
+        self.sliders = root.locator(".widget-slider .noUi-handle")
 
     def state(self) -> tuple[str, str]:
         """Caption and pixels once they rest: during a drag the kernel sends frames, and the last one counts."""
@@ -187,7 +188,7 @@ class Panel:
         return state
 
     def _state(self) -> tuple[str, str]:
-        return self.page.locator(".privlab-caption").inner_text(), self.picture.evaluate(PIXELS)
+        return self.root.locator(".privlab-caption").inner_text(), self.picture.evaluate(PIXELS)
 
     def follows(self, move: Callable[[], None]) -> str:
         """Assert that caption and picture change after ``move``, and return the new caption."""
@@ -206,8 +207,8 @@ class Panel:
         self.page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
 
     def drag(self, name: str, share: float) -> None:
-        handle = self.page.locator(f".{name} .noUi-handle").bounding_box()
-        track = self.page.locator(f".{name} .noUi-base").bounding_box()
+        handle = self.root.locator(f".{name} .noUi-handle").bounding_box()
+        track = self.root.locator(f".{name} .noUi-base").bounding_box()
         height = handle["y"] + handle["height"] / 2
         self.page.mouse.move(handle["x"] + handle["width"] / 2, height)
         self.page.mouse.down()
@@ -217,16 +218,27 @@ class Panel:
 
 @pytest.mark.parametrize("name", PANELS)
 def test_the_picture_follows_the_controls(name, run_all):
-    panel = Panel(run_all(name))
-    assert panel.state()[1].startswith("data:image/png")
-    assert panel.sliders.count() >= 2
-    for slider in panel.sliders.all():
-        panel.follows(lambda slider=slider: panel.press(slider))
-    captions = {panel.follows(lambda share=share: panel.drag("privlab-noise", share)) for share in (0.1, 0.9, 0.5)}
-    assert len(captions) == 3
-    for dropdown in panel.page.locator(".widget-dropdown select").all():
-        options = dropdown.locator("option").all_inner_texts()
-        panel.follows(lambda dropdown=dropdown, options=options: dropdown.select_option(options[-1]))
+    page = run_all(name)
+    panels = [Panel(page, root) for root in page.locator(".widget-vbox:has(> img.privlab-picture)").all()]
+    trained = [panel for panel in panels if panel.root.locator(".privlab-train").count()]
+    assert len(panels) > len(trained)
+    for panel in panels:
+        if panel in trained:
+            panel.follows(panel.root.locator(".privlab-train").click)
+            panel.root.locator(".privlab-caption", has_text="100 % of training done").wait_for()
+            continue
+        assert panel.state()[1].startswith("data:image/png")
+        assert panel.sliders.count() >= 2
+        for slider in panel.sliders.all():
+            panel.follows(lambda panel=panel, slider=slider: panel.press(slider))
+        captions = {
+            panel.follows(lambda panel=panel, share=share: panel.drag("privlab-noise", share))
+            for share in (0.1, 0.9, 0.5)
+        }
+        assert len(captions) == 3
+        for dropdown in panel.root.locator(".widget-dropdown select").all():
+            options = dropdown.locator("option").all_inner_texts()
+            panel.follows(lambda dropdown=dropdown, options=options: dropdown.select_option(options[-1]))
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,52 @@
 """What holds for each panel of the kit."""
 
+import runpy
 import time
+from pathlib import Path
 from statistics import median
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from panels import FRONTIER, SHARDED, SWEEP, WORLD, descendants, parts, pixels, values
+from panels import FRONTIER, PLOTS, SHARDED, SWEEP, WORLD, descendants, parts, pixels, values
 
+from privlab.leakage.tour import Tour
 from privlab.plots import dashboard as still_dashboard
 from privlab.plots import png
+from privlab.plots.audit import threshold as still_threshold
+from privlab.plots.canaries import explorer as still_canaries
+from privlab.plots.inversion import recovery as still_recovery
+from privlab.plots.leaks import threat_map as still_map
 from privlab.plots.membership import explorer as still_explorer
 from privlab.plots.noise import overlap as still_overlap
 from privlab.plots.training import learning_curves
+from privlab.plots.uneven import Race
+from privlab.plots.uneven import race as still_race
 from privlab.widgets import dashboard
+from privlab.widgets.audit import threshold
+from privlab.widgets.canaries import explorer as canaries
+from privlab.widgets.inversion import recovery
+from privlab.widgets.leaks import threat_map
 from privlab.widgets.membership import explorer
 from privlab.widgets.noise import overlap
 from privlab.widgets.training import clip_and_noise
+from privlab.widgets.uneven import race
 
+CANARIES = runpy.run_path(str(PLOTS / "synthetic_canaries.py"))["memorised"]()
+RECOVERIES = runpy.run_path(str(PLOTS / "synthetic_inversion.py"))["recoveries"]()
+TOUR = Tour.load(Path(__file__).parents[2] / "notebooks" / "results" / "museum.json")
 PANELS = {
     "dashboard": lambda: dashboard(FRONTIER),
     "over shards": lambda: dashboard(SHARDED),
     "overlap": overlap,
     "curves": lambda: clip_and_noise(SWEEP),
     "explorer": lambda: explorer(*WORLD),
+    "race": race,
+    "canaries": lambda: canaries(CANARIES),
+    "recovery": lambda: recovery(RECOVERIES),
+    "threat map": threat_map,
+    "threshold": lambda: threshold(TOUR),
 }
 CONTROLS = {
     "dashboard": ("noise", "attack", "fpr"),
@@ -32,6 +54,11 @@ CONTROLS = {
     "overlap": ("noise", "fpr", "mechanism"),
     "curves": ("noise", "clip"),
     "explorer": ("record", "noise", "attack"),
+    "race": ("skew", "workers", "slowness", "policy"),
+    "canaries": ("copies", "noise"),
+    "recovery": ("batch", "noise"),
+    "threat map": ("adversary", "defence"),
+    "threshold": ("noise", "trials", "bug", "without"),
 }
 TWINS = {  # the figure that a panel starts with, another figure, and how far apart they are
     "dashboard": (
@@ -47,6 +74,19 @@ TWINS = {  # the figure that a panel starts with, another figure, and how far ap
     "overlap": (still_overlap, lambda: still_overlap(scale=7.0), 3),
     "curves": (lambda: learning_curves(SWEEP, 0.9, 1.2), lambda: learning_curves(SWEEP, 10.0, 4.0), 2),
     "explorer": (lambda: still_explorer(*WORLD), lambda: still_explorer(*WORLD, noise_multiplier=5.6), 2),
+    "race": (still_race, lambda: still_race(Race(1.4, 8, 2.0, "split")), 2),
+    "canaries": (
+        lambda: still_canaries(CANARIES),
+        lambda: still_canaries(CANARIES, repetitions=16, noise_multiplier=1.5),
+        2,
+    ),
+    "recovery": (lambda: still_recovery(RECOVERIES), lambda: still_recovery(RECOVERIES, 8, 0.1), 3),
+    "threat map": (still_map, lambda: still_map("server", "noise mask"), 3),
+    "threshold": (
+        lambda: still_threshold(TOUR),
+        lambda: still_threshold(TOUR, "NaN kept", place=18, trials=800, without="audit"),
+        2,
+    ),
 }
 ENDS = {
     "dashboard": {"← more accurate", "more private →", "← fewer", "more →"},
@@ -54,6 +94,11 @@ ENDS = {
     "overlap": {"← more accurate", "more private →", "← accuses rarely", "accuses often →"},
     "curves": {"← less noise", "more private →", "← cuts more off", "lets more noise in →"},
     "explorer": {"← more accurate", "more private →", "← most exposed", "least exposed →"},
+    "race": {"← all alike", "one giant →", "← few", "many →", "← as fast", "a straggler →"},
+    "canaries": {"← more accurate", "more private →", "← rare", "repeated →"},
+    "recovery": {"← more accurate", "more private →", "← one record", "a crowd →"},
+    "threat map": {"← nothing", "everything →", "← outsider", "insider →"},
+    "threshold": {"← accuses many", "accuses few →", "← quick", "sure →"},
 }
 
 
