@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 # JupyterLab refuses to start as root (in a container, say) unless told that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test browser notebooks results
+.PHONY: lab test slow browser notebooks results
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb --KernelManager.transport_encryption=auto $(AS_ROOT)
@@ -14,8 +14,12 @@ test: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --ignore tests/browser -m "not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --ignore tests/browser -m "not alone and not slow" --numprocesses 2 --dist loadfile
 	$(BIN)/pytest tests -p no:nbval -o addopts= -m alone
+
+# Statistical checks repeated many times, to count false alarms; some minutes.
+slow: $(INSTALLED)
+	$(BIN)/pytest tests -p no:nbval -o addopts= -m slow --numprocesses 2
 
 # Every lesson run in JupyterLab under Chromium, every control moved; some minutes.
 browser: $(INSTALLED)
@@ -30,6 +34,7 @@ results: $(INSTALLED)
 	$(BIN)/python -m privlab frontier --noise 0 1 2 4 8 --shards 1 2 4 8 16 --trust central secure-sum local \
 	    --json notebooks/results/digits_shards.json --png notebooks/results/digits_shards.png
 	$(BIN)/python -c "from privlab.leakage import memorisation; memorisation().save('notebooks/results/canaries.json')"
+	$(BIN)/python -m privlab.leakage.tour notebooks/results/museum.json
 	$(BIN)/python -m privlab frontier --dataset mnist5k --noise 0 2 5.6 --delta 1e-5 \
 	    --json notebooks/results/mnist5k_frontier.json --png notebooks/results/mnist5k_frontier.png
 	$(BIN)/python -m privlab frontier --dataset breast_cancer --noise 0 2 5.6 \

@@ -21,6 +21,7 @@ from privlab.leakage.canaries import (
 from privlab.leakage.exhibits import EXHIBITS, Exhibit
 from privlab.leakage.extraction import Extraction, candidate_losses, extract, secret_losses
 from privlab.leakage.frontier import ATTACKS, AttackResult, Frontier, FrontierPoint, leakage_vs_accuracy
+from privlab.leakage.game import GRANTED, Release, commitment, publish, receive, referee, submit
 from privlab.leakage.inversion import Inversion, closed_form, invert_gradient, pair_up, psnr, recover_labels
 from privlab.leakage.map import advantage, fact, verdict
 from privlab.leakage.membership import confidence, lira, loss_threshold, rmia, separation
@@ -42,6 +43,7 @@ __all__ = [
     "ATTACKS",
     "CHECKS",
     "EXHIBITS",
+    "GRANTED",
     "AttackResult",
     "AttributeInference",
     "Audit",
@@ -58,6 +60,7 @@ __all__ = [
     "Oracle",
     "Recipe",
     "Recoveries",
+    "Release",
     "Roc",
     "Row",
     "Shadows",
@@ -74,6 +77,7 @@ __all__ = [
     "bootstrap_band",
     "candidate_losses",
     "closed_form",
+    "commitment",
     "confidence",
     "deduplicate",
     "distil",
@@ -99,9 +103,12 @@ __all__ = [
     "pair_up",
     "plant",
     "psnr",
+    "publish",
     "rank_exposure",
+    "receive",
     "recover",
     "recover_labels",
+    "referee",
     "relu_units",
     "rmia",
     "roc",
@@ -113,6 +120,7 @@ __all__ = [
     "sizes_from_shapes",
     "skew_normal_exposure",
     "steal_softmax",
+    "submit",
     "verdict",
     "visit",
     "windows",
