@@ -1,4 +1,4 @@
-"""Uneven shards in pictures: who waits for whom, what more workers would bring, forecasts against real runs."""
+"""Uneven shards in pictures: who waits for whom, forecasts against real runs, what asynchronous updates make unequal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from privlab import arguments
 from privlab.plots.live import Picture
 from privlab.plots.sharding import TaskBars, bound
-from privlab.plots.style import BLACK, GREY, SERIES, SKY, VERMILLION, figure, legend_below, styled
+from privlab.plots.style import BLACK, BLUE, GREY, SERIES, SKY, VERMILLION, figure, legend_below, styled
 from privlab.randomness import stream
 from privlab.sharding import Trace, lower_bound, schedule, split_counts
 from privlab.sharding.trace import POLICIES
@@ -208,3 +208,69 @@ def guesses(true: ArrayLike, guessed: ArrayLike, what: str) -> tuple[Figure, Axe
         axis.set_minor_formatter(NullFormatter())
     axes.legend(loc="upper left")
     return picture, axes
+
+
+@styled()
+def staleness(traces: Mapping[str, Trace]) -> tuple[Figure, NDArray[Any]]:
+    """How stale the updates of asynchronous runs were, and their mean, as a dashed line; one row for each run, on one scale.
+
+    Parameters
+    ----------
+    traces : mapping from str to Trace
+        By what the runs are called; `ValueError` where there is none, or one without events.
+    """
+    if not traces or not all(trace.events for trace in traces.values()):
+        raise ValueError(f"traces is {traces!r}, but must be one or more traces, each with events")
+    height = 0.6 + 0.95 * len(traces)
+    picture = figure(6.4, height)
+    room = {"left": 0.1, "right": 0.97, "top": 1 - 0.3 / height, "bottom": 0.5 / height, "hspace": 0.65}
+    rows: NDArray[Any] = picture.subplots(len(traces), sharex=True, squeeze=False, gridspec_kw=room)[:, 0]
+    for axes, (name, trace) in zip(rows, traces.items(), strict=True):
+        stale = [event.staleness for event in trace.events]
+        axes.bar(range(max(stale) + 1), np.bincount(stale), color=BLUE, edgecolor="white", width=1.0)
+        axes.axvline(np.mean(stale), color=VERMILLION, ls="--")
+        axes.set(yscale="log", ylim=(0.5, 2 * len(stale)), ylabel="answers")
+        axes.set_title(f"{name}: mean {np.mean(stale):.1f} (dashed)")
+    rows[-1].set_xlabel("steps of the server between a task and its answer")
+    return picture, rows
+
+
+@styled()
+def spending(trace: Trace, epsilons: ArrayLike, reported: float) -> tuple[Figure, tuple[Axes, Axes]]:
+    """Who was asked when, and what that spent of each shard's records; hatched where more than a report says.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of an asynchronous run, in which no shard has two tasks at a time.
+    epsilons : array_like, shape (shards,)
+        What was spent of each shard, finite. `ValueError` where a task is of a shard without.
+    reported : float
+        The one number to compare with.
+    """
+    spent = arguments.finite_array("epsilons", epsilons, dimensions=1)
+    if (last := max((event.task for event in trace.events), default=0)) >= len(spent):
+        raise ValueError(f"epsilons has {len(spent)} value(s), but must have one for each of {last + 1} shards")
+    rows, height = range(len(spent)), 1.15 + 0.27 * len(spent)
+    picture = figure(8.2, height)
+    room = {"left": 0.14, "right": 0.97, "top": 1 - 0.32 / height, "bottom": 0.78 / height, "wspace": 0.06}
+    left, right = picture.subplots(1, 2, gridspec_kw={"width_ratios": (1.6, 1), **room})
+    events = tuple(replace(event, worker=event.task) for event in trace.events)
+    bars = TaskBars(left, len(spent))
+    bars.show(Trace(events, (1.0,) * len(spent), trace.policy))
+    bars.bound.set_visible(False)
+    sizes = {event.task: event.size for event in trace.events}
+    left.set(xlim=(0, 1.02 * trace.makespan), xlabel="time", title="tasks")
+    left.set_yticks(rows, [f"{shard}: {sizes.get(shard, 0)} records" for shard in rows])
+    over = spent > reported
+    right.barh(rows, np.where(over, 0, spent), color=BLUE)
+    right.barh(rows, np.where(over, spent, 0), color=SKY, edgecolor=BLACK, hatch="///")
+    right.axvline(reported, color=VERMILLION, ls="--", zorder=3)
+    most = 1.2 * max(reported, spent.max())
+    for row, value in zip(rows, spent, strict=True):
+        right.text(most, row, f"{value:.1f}", ha="right", va="center")
+    right.set(ylim=left.get_ylim(), yticks=[], xlim=(0, most), xlabel="ε", title="spent")
+    words = {"task": bars.words["task"], f"reported: ε = {reported:.1f}": Line2D([], [], color=VERMILLION, ls="--")}
+    more = {"more than that": Patch(facecolor=SKY, edgecolor=BLACK, hatch="///")}
+    legend_below(picture, words | more, ncols=3, borderaxespad=0.1)
+    return picture, (left, right)

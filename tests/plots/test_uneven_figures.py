@@ -6,12 +6,32 @@ import numpy as np
 import pytest
 
 from privlab.plots import png
-from privlab.plots.uneven import HOW, MOST, SITES, Race, guesses, overlay, race, race_picture, speed_ups
-from privlab.sharding import Trace, lower_bound, schedule
+from privlab.plots.uneven import (
+    HOW,
+    MOST,
+    SITES,
+    Race,
+    guesses,
+    overlay,
+    race,
+    race_picture,
+    speed_ups,
+    spending,
+    staleness,
+)
+from privlab.sharding import Event, Trace, lower_bound, schedule
 from privlab.sharding.trace import POLICIES
 
 DURATIONS = np.random.default_rng(1).exponential(size=9)
 FORETOLD = {policy: schedule(DURATIONS, 3, policy) for policy in POLICIES}
+ASKED = Trace(
+    (
+        Event(1, 0, 0, 0.0, 1.0, size=5),
+        Event(0, 0, 1, 0.0, 3.0, staleness=2, size=40),
+        Event(1, 1, 0, 1.0, 2.0, size=5),
+    ),
+    (1.0, 0.5),
+)
 REAL = {policy: schedule(1.1 * DURATIONS, 3, policy) for policy in POLICIES}
 
 
@@ -134,3 +154,41 @@ def test_workers_without_a_task_stay_on_the_picture():
     idle = {"static": schedule([1.0, 2.0], 3, "static")}
     _, (axes,) = overlay(idle, {"static": Trace(idle["static"].events, (1.0,) * 3, "static")})
     assert axes.get_ylim() == (2.6, -0.6)
+
+
+def test_staleness_is_counted_and_its_mean_is_marked():
+    _, rows = staleness({"plain": ASKED, "late": replace(ASKED, events=ASKED.events[1:2])})
+    counts = [[bar.get_height() for bar in axes.patches] for axes in rows]
+    assert counts == [[2, 0, 1], [0, 0, 1]]
+    assert [axes.lines[0].get_xdata()[0] for axes in rows] == [pytest.approx(2 / 3), 2]
+    assert [axes.get_title(loc="left") for axes in rows] == ["plain: mean 0.7 (dashed)", "late: mean 2.0 (dashed)"]
+    assert rows[0].get_xlim() == rows[1].get_xlim()
+
+
+@pytest.mark.parametrize("traces", [{}, {"none": Trace((), (1.0,))}])
+def test_staleness_of_nothing_is_refused(traces):
+    with pytest.raises(ValueError, match="each with events"):
+        staleness(traces)
+
+
+def test_spending_shows_tasks_and_epsilon_of_each_shard_in_one_row():
+    picture, (left, right) = spending(ASKED, [0.5, 2.5], 1.0)
+    np.testing.assert_allclose(boxes(left.collections[0]), [(0, 1, 1), (0, 3, 0), (1, 2, 1)])
+    assert [words.get_text() for words in left.get_yticklabels()] == ["0: 40 records", "1: 5 records"]
+    plain, hatched = right.containers
+    assert [bar.get_width() for bar in plain] == [0.5, 0]
+    assert [bar.get_width() for bar in hatched] == [0, 2.5]
+    assert all(bar.get_hatch() for bar in hatched), "more than reported is told by more than a colour"
+    assert right.lines[0].get_xdata()[0] == 1.0
+    assert right.get_ylim() == left.get_ylim()
+    assert [words.get_text() for words in right.texts] == ["0.5", "2.5"]
+    assert right.get_xlim()[1] > 2.5
+    assert "reported: ε = 1.0" in [words.get_text() for words in picture.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("epsilons", "message"), [([1.0], "must have one for each of 2 shards"), ([1.0, np.inf], "must be finite")]
+)
+def test_spending_without_an_epsilon_is_refused(epsilons, message):
+    with pytest.raises(ValueError, match=message):
+        spending(ASKED, epsilons, 1.0)
