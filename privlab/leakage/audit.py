@@ -127,7 +127,7 @@ def audit(
     trials = arguments.whole("trials", trials, at_least=40)
     delta = arguments.real("delta", delta, at_least=0, below=1)
     confidence = arguments.real("confidence", confidence, above=0, below=1)
-    outputs = _outputs(mechanism, neighbours, trials, seed)
+    outputs = outputs_of(mechanism, neighbours, trials, seed)
     bound, evidence = _bound(outputs, delta, confidence)
     pooled, draw = outputs.reshape(2 * trials, -1), stream(seed, "audit", "null")
     lots = (pooled[draw.permutation(2 * trials)].reshape(outputs.shape) for _ in range(REPEATS))
@@ -136,7 +136,7 @@ def audit(
     return Audit(bound, float(false_positives), exceeded, efficiency, evidence, trials, delta, confidence)
 
 
-def _outputs(mechanism: Mechanism, neighbours: Sequence[Any], trials: int, seed: int) -> NDArray[np.float64]:
+def outputs_of(mechanism: Mechanism, neighbours: Sequence[Any], trials: int, seed: int) -> NDArray[np.float64]:
     """Run the mechanism and return what it said, shape (2, trials, d)."""
     # In random order: a mechanism that drifts from call to call must not look like one that tells the sides apart.
     order, draw = stream(seed, "audit", "order").permutation(2 * trials), stream(seed, "audit", "mechanism")
@@ -156,20 +156,20 @@ def _bound(outputs: NDArray, delta: float, confidence: float) -> tuple[float, st
     trials = outputs.shape[1]
     learn, choose, test = np.split(outputs, [trials // 4, trials // 2], axis=1)
     choices = []
-    for name, statistic in _statistics(learn):
+    for name, statistic in statistics(learn):
         scores = statistic(choose)
         thresholds = np.unique(scores)
         counts = np.stack([len(side) - np.searchsorted(np.sort(side), thresholds) for side in scores])
         for way in (1, -1):  # which side the event is to be rarer on
-            found = _epsilon(counts[::way], choose.shape[1], delta, confidence)
+            found = lower_bound(counts[::way], choose.shape[1], delta, confidence)
             choices.append((found.max(), way, thresholds[found.argmax()], name, statistic))
     _, way, threshold, name, statistic = max(choices, key=lambda choice: choice[0])
     seen, number = (statistic(test) >= threshold).sum(1), test.shape[1]
     evidence = f"{name} >= {threshold:.4g}: {seen[0]} of {number} without, {seen[1]} of {number} with the record"
-    return float(_epsilon(seen[::way], number, delta, confidence)), evidence
+    return float(lower_bound(seen[::way], number, delta, confidence)), evidence
 
 
-def _statistics(learn: NDArray) -> Iterator[tuple[str, Statistic]]:
+def statistics(learn: NDArray) -> Iterator[tuple[str, Statistic]]:
     """Yield named functions from outputs (..., d) to numbers (...); what they learn is learnt from ``learn``, (2, n, d)."""
     plain: dict[str, Statistic] = {"output": lambda outputs: outputs[..., 0]}
     if learn.shape[-1] > 1:
@@ -218,7 +218,7 @@ def _likelihood_ratio(statistic: Statistic, learn: NDArray) -> Statistic:
     return lambda outputs: ratios[bins(statistic(outputs))]
 
 
-def _epsilon(counts: NDArray, number: int, delta: float, confidence: float) -> NDArray:
+def lower_bound(counts: NDArray, number: int, delta: float, confidence: float) -> NDArray:
     """Lower bounds from events seen ``counts[0]`` times of ``number`` on one side and ``counts[1]`` on the other, at least 0."""
     low, high = clopper_pearson(number, confidence)
     p, q = low[counts[1]], high[counts[0]]

@@ -112,7 +112,7 @@ def visit(
         found["ledger"] = _ledger_epsilon(exhibit, seed)
     if "audit" in checks:
         found["audit"] = audit(
-            lambda data, rng: exhibit.look(_run(exhibit, data, rng)),
+            lambda data, rng: exhibit.look(run_exhibit(exhibit, data, rng)),
             exhibit.neighbours,
             trials=trials,
             delta=DELTA,
@@ -140,7 +140,8 @@ def visit(
     )
 
 
-def _run(exhibit: Exhibit, data: Data, rng: np.random.Generator, ledger: Ledger | None = None) -> NDArray:
+def run_exhibit(exhibit: Exhibit, data: Data, rng: np.random.Generator, ledger: Ledger | None = None) -> NDArray:
+    """Run an exhibit on some data, with its bug."""
     return dp_sgd(data, exhibit.plan, rng, batch_size=exhibit.batch_size, bug=exhibit.bug, ledger=ledger)
 
 
@@ -149,7 +150,7 @@ def _noise_is_wrong(exhibit: Exhibit, seed: int) -> bool:
     x, y = exhibit.neighbours[0]
     rng, numbers, width = stream(seed, "museum", "noise"), np.zeros(0), 2 * (x.shape[1] + 1)
     while numbers.size < NUMBERS:
-        numbers = np.append(numbers, _run(exhibit, (x[:0], y[:0]), rng)[:, :width])
+        numbers = np.append(numbers, run_exhibit(exhibit, (x[:0], y[:0]), rng)[:, :width])
     scale = exhibit.plan.noise_multiplier * exhibit.plan.clip_norm / exhibit.batch_size
     return bool(kstest(numbers / scale, "norm").pvalue < FALSE_ALARM)
 
@@ -175,7 +176,7 @@ def _sensitivity_is_wrong(exhibit: Exhibit, seed: int) -> bool:
         pairs.append(((x[:-1], y[:-1]), (x, y)))
     for without, present in pairs:
         width = 2 * (without[0].shape[1] + 1)
-        change = np.subtract(*(_run(bare, data, draw)[0, :width] for data in (present, without)))
+        change = np.subtract(*(run_exhibit(bare, data, draw)[0, :width] for data in (present, without)))
         if not np.linalg.norm(change) * exhibit.batch_size <= exhibit.plan.clip_norm * (1 + 1e-9):  # NaN is wrong too
             return True
     return False
@@ -183,5 +184,5 @@ def _sensitivity_is_wrong(exhibit: Exhibit, seed: int) -> bool:
 
 def _ledger_epsilon(exhibit: Exhibit, seed: int) -> float:
     ledger = Ledger()
-    _run(exhibit, exhibit.neighbours[1], stream(seed, "museum", "ledger"), ledger)
+    run_exhibit(exhibit, exhibit.neighbours[1], stream(seed, "museum", "ledger"), ledger)
     return ledger.epsilon(DELTA)

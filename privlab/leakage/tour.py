@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from privlab.files import replacing
-from privlab.leakage.audit import _epsilon, _outputs, _statistics
+from privlab.leakage.audit import lower_bound, outputs_of, statistics
 from privlab.leakage.exhibits import EXHIBITS, Exhibit
-from privlab.leakage.museum import DELTA, Row, _run, museum
+from privlab.leakage.museum import DELTA, Row, museum, run_exhibit
 
 TRIALS = (50, 100, 200, 400, 800)  # on each side
 THRESHOLDS = 21
@@ -48,7 +48,7 @@ class Counts:
     def bound(self, trials: int, threshold: int, *, fresh: bool, confidence: float = 0.95) -> float:
         """Lower bound on epsilon at delta 1e-5 that the event "score at or above the threshold" gives, or its complement."""
         counts = np.array((self.fresh if fresh else self.seen)[TRIALS.index(trials)])[:, threshold]
-        return float(max(_epsilon(side, trials, DELTA, confidence) for side in (counts, counts[::-1])))
+        return float(max(lower_bound(side, trials, DELTA, confidence) for side in (counts, counts[::-1])))
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,13 @@ def _count(exhibit: Exhibit, seed: int) -> Counts:
     most = TRIALS[-1]
 
     def mechanism(data: Any, rng: np.random.Generator) -> NDArray:
-        return exhibit.look(_run(exhibit, data, rng))
+        return exhibit.look(run_exhibit(exhibit, data, rng))
 
-    learn, seen, fresh = np.split(_outputs(mechanism, exhibit.neighbours, 3 * most, seed), 3, axis=1)
+    learn, seen, fresh = np.split(outputs_of(mechanism, exhibit.neighbours, 3 * most, seed), 3, axis=1)
     choices = []
-    for name, statistic in _statistics(learn):
+    for name, statistic in statistics(learn):
         scores, edges = statistic(seen), _thresholds(statistic(seen))
-        best = max(_epsilon(_reached(scores, edges)[::way], most, DELTA, 0.95).max() for way in (1, -1))
+        best = max(lower_bound(_reached(scores, edges)[::way], most, DELTA, 0.95).max() for way in (1, -1))
         choices.append((best, name, edges, scores, statistic(fresh)))
     _, name, edges, scores, others = max(choices, key=lambda choice: choice[0])
     tables = [

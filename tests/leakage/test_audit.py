@@ -91,8 +91,8 @@ def test_the_oracle_run_never_exceeds_the_truth_too_often_and_gains_from_trials(
 
 
 def test_a_bound_that_is_too_high_is_seen_by_the_oracle_run(monkeypatch):
-    honest = module._epsilon
-    monkeypatch.setattr(module, "_epsilon", lambda *arguments: 8 * honest(*arguments))
+    honest = module.lower_bound
+    monkeypatch.setattr(module, "lower_bound", lambda *arguments: 8 * honest(*arguments))
     assert module._oracle.__wrapped__(400, 1e-5, 0.95)[0] > 0.5
 
 
@@ -152,8 +152,8 @@ def test_leaks_of_every_shape_are_found(name):
 )
 def test_each_statistic_is_needed(name, needed, monkeypatch):
     """Without it the bound on the leak that it is for falls by 0.5 at least; bounds of so many trials vary by about 0.15."""
-    every, whole = module._statistics, audit(LEAKS[name], (ALONE, WITH), trials=1600).epsilon
-    monkeypatch.setattr(module, "_statistics", lambda learn: (s for s in every(learn) if needed not in s[0]))
+    every, whole = module.statistics, audit(LEAKS[name], (ALONE, WITH), trials=1600).epsilon
+    monkeypatch.setattr(module, "statistics", lambda learn: (s for s in every(learn) if needed not in s[0]))
     assert audit(LEAKS[name], (ALONE, WITH), trials=1600).epsilon < whole - 0.5
 
 
