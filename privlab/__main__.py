@@ -43,6 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     experiment.add_argument("--cache", metavar="FOLDER", help="keep the shadow models' answers there")
     experiment.add_argument("--json", default="frontier.json", metavar="FILE", help="where to write the results")
     experiment.add_argument("--png", default="frontier.png", metavar="FILE", help="where to write the picture")
+    copies = commands.add_parser("release", help="make the students' copy of a lesson, without solutions")
+    copies.set_defaults(run=release)
+    copies.add_argument("lesson", help="two digits")
+    copies.add_argument("folder", metavar="DIR", help="where the copy goes")
+    copies.add_argument("--source", default="notebooks", metavar="DIR", help="the folder with the solved notebooks")
+    grades = commands.add_parser("grade", help="run and check submitted notebooks: this executes what students wrote")
+    grades.set_defaults(run=grade)
+    grades.add_argument("files", nargs="+", metavar="FILE")
+    grades.add_argument("--json", default="grades.json", metavar="FILE", help="where to write the verdicts")
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -91,6 +100,29 @@ def frontier(options: argparse.Namespace) -> int:
     result.save(options.json)
     Path(options.png).write_bytes(png(dashboard(result)[0], dpi=200))
     print(f"wrote {options.json} and {options.png}")
+    return 0
+
+
+def release(options: argparse.Namespace) -> int:
+    """Write the students' copy of a lesson."""
+    from privlab.classroom.release import release
+
+    print(f"wrote {release(options.lesson, options.folder, options.source)}")
+    return 0
+
+
+def grade(options: argparse.Namespace) -> int:
+    """Grade notebooks; print a report and write it as JSON."""
+    from pathlib import Path
+
+    from privlab.classroom.grade import grade, report
+
+    if not Path(options.json).resolve().parent.is_dir():
+        raise ValueError(f"{options.json!r} is in no folder that exists")
+    grades = grade(options.files)
+    print(*grades, sep="\n")
+    Path(options.json).write_text(report(grades) + "\n", encoding="utf-8")
+    print(f"wrote {options.json}")
     return 0
 
 

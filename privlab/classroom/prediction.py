@@ -1,0 +1,100 @@
+"""Guess before you run: intervals that are said first and scored later. They stay in this process and are written nowhere."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from privlab import arguments
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CONFIDENCE = 0.8  # how often an interval ought to hold
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """An interval, and the answer once it is known.
+
+    Attributes
+    ----------
+    id : str
+        The question, for example "04.q1".
+    low, high : float
+        Said to hold the answer 8 times of 10.
+    answer : float or None
+        None until it is revealed.
+    """
+
+    id: str
+    low: float
+    high: float
+    answer: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the answer is known and inside."""
+        return self.answer is not None and self.low <= self.answer <= self.high
+
+    @property
+    def loss(self) -> float:
+        """Interval score (Gneiting & Raftery 2007, eq. 43) over the answer: width plus ten times the miss."""
+        if self.answer is None:
+            return float("nan")
+        miss = max(self.low - self.answer, 0, self.answer - self.high)
+        return (self.high - self.low + 2 / (1 - CONFIDENCE) * miss) / (abs(self.answer) or 1.0)
+
+    def __str__(self) -> str:
+        said = f"{self.id}: you say {self.low:g} to {self.high:g}"
+        return said if self.answer is None else f"{said}; it is {self.answer:.3g}, {'in' if self.holds else 'out'}side"
+
+
+_journal: dict[str, Prediction] = {}
+
+
+def predict(id: str, low: float, high: float) -> None:
+    """Say between which numbers the answer to a question lies, so that you would be right 8 times of 10.
+
+    Raises
+    ------
+    ValueError
+        If an end is not finite, or ``low`` exceeds ``high``.
+
+    Examples
+    --------
+    >>> predict("04.q1", 2, 5)
+    04.q1: you say 2 to 5
+    >>> reveal("04.q1", 5.5)
+    04.q1: you say 2 to 5; it is 5.5, outside
+    >>> score()
+    0 of 1 intervals held; 8 of 10 should. Mean score 1.45 (smaller is better).
+    """
+    low = arguments.real("low", low)
+    _journal[id] = Prediction(id, low, arguments.real("high", high, at_least=low))
+    print(_journal[id])
+
+
+def reveal(id: str, answer: float, axes: "Axes | None" = None) -> None:
+    """Give the answer and say whether the guess holds it; on ``axes``, shade the guess along x and mark the answer.
+
+    Raises `ValueError` where nothing was predicted for ``id``, or ``answer`` is not finite.
+    """
+    guess = _journal[arguments.choice("id", id, _journal)]
+    guess = _journal[id] = Prediction(id, guess.low, guess.high, arguments.real("answer", answer))
+    if axes is not None:
+        axes.axvspan(guess.low, guess.high, color="0.85", zorder=0, label="your guess")
+        axes.axvline(answer, color="black", linestyle="--", label="the answer")
+        axes.legend()
+    print(guess)
+
+
+def score() -> None:
+    """Say how many of the intervals hold their answers, and the mean of their scores."""
+    known = [guess for guess in _journal.values() if guess.answer is not None]
+    held, count = sum(guess.holds for guess in known), len(known)
+    if not known:
+        print("No prediction has its answer yet.")
+        return
+    mean = sum(guess.loss for guess in known) / count
+    print(
+        f"{held} of {count} intervals held; {10 * CONFIDENCE:.0f} of 10 should. Mean score {mean:.2f} (smaller is better)."
+    )

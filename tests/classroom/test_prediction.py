@@ -1,0 +1,68 @@
+"""Predictions: said before, scored after, kept in memory."""
+
+import pytest
+from matplotlib.figure import Figure
+
+from privlab.classroom import predict, prediction, reveal, score
+from privlab.classroom.prediction import Prediction
+
+
+@pytest.fixture(autouse=True)
+def _empty_journal(monkeypatch, tmp_path):
+    monkeypatch.setattr(prediction, "_journal", {})
+    monkeypatch.chdir(tmp_path)
+
+
+def test_guesses_are_scored_and_nothing_is_written(capsys, tmp_path):
+    score()
+    predict("04.q1", 2, 5)
+    predict("04.q2", 0, 1)
+    predict("04.q2", 7, 9)  # a second thought, before the answer
+    predict("04.q3", 1, 1)
+    reveal("04.q1", 4)
+    reveal("04.q2", 10.0)
+    score()
+    assert capsys.readouterr().out.splitlines() == [
+        "No prediction has its answer yet.",
+        "04.q1: you say 2 to 5",
+        "04.q2: you say 0 to 1",
+        "04.q2: you say 7 to 9",
+        "04.q3: you say 1 to 1",
+        "04.q1: you say 2 to 5; it is 4, inside",
+        "04.q2: you say 7 to 9; it is 10, outside",
+        "1 of 2 intervals held; 8 of 10 should. Mean score 0.98 (smaller is better).",  # (3/4 + (2 + 10)/10) / 2
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_score_rewards_the_honest_interval():
+    """Of uniform answers in [1, 2], the middle 80 % has the smallest mean score among intervals about the middle."""
+    answers = [1 + (i + 0.5) / 1000 for i in range(1000)]
+
+    def mean(half):
+        scores = [Prediction("q", 1.5 - half, 1.5 + half, answer).loss * answer for answer in answers]
+        return sum(scores) / len(scores)
+
+    assert min((0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6), key=mean) == 0.4
+
+
+def test_a_plot_shows_guess_and_answer():
+    axes = Figure().add_subplot()
+    predict("04.q1", 2, 5)
+    reveal("04.q1", 4, axes)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["your guess", "the answer"]
+    assert axes.lines[0].get_xdata() == [4, 4]
+    assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: predict("q", 5, 2), "high is 2"),
+        (lambda: predict("q", float("nan"), 2), "low is nan"),
+        (lambda: reveal("unsaid", 2), "id is 'unsaid'"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
