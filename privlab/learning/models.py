@@ -268,12 +268,13 @@ def _losses_and_errors(logits: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
     # Reductions over a short last axis are slow, so the maximum runs over a transposed copy and the sum is a matrix product.
     largest = np.ascontiguousarray(logits.swapaxes(-1, -2)).max(-2)[..., None]
     shifted = logits - largest
-    errors = np.exp(shifted)
+    errors = np.exp(shifted, order="C")
     totals = np.matmul(errors, np.ones((errors.shape[-1], 1), errors.dtype))
-    at_label = np.broadcast_to(y, logits.shape[:-1])[..., None]
-    losses = np.log(totals[..., 0]) - np.take_along_axis(shifted, at_label, -1)[..., 0]
+    # Places of the labels in the flat arrays: NumPy's functions along an axis build an index for every axis, each time.
+    at_label = np.arange(0, errors.size, errors.shape[-1]) + np.broadcast_to(y, logits.shape[:-1]).ravel()
+    losses = np.log(totals[..., 0]) - shifted.ravel()[at_label].reshape(logits.shape[:-1])
     errors /= totals
-    np.put_along_axis(errors, at_label, np.take_along_axis(errors, at_label, -1) - 1, -1)
+    errors.reshape(-1)[at_label] -= 1
     return losses, errors
 
 
