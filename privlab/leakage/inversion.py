@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import OptimizeResult, linear_sum_assignment, minimize
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
+from threadpoolctl import threadpool_limits
 
 from privlab import arguments
 from privlab.learning.layers import Dense, Parameters
@@ -94,7 +95,8 @@ def invert_gradient(
     rng = stream(seed, "inversion")
     arguments.whole("records", records)
     weights, target = _checked(parameters, gradient, model.init(0))
-    x, y = _match(model, weights, target, records, rng)
+    with threadpool_limits(1):  # many small products: a second thread only gets in the way
+        x, y = _match(model, weights, target, records, rng)
     rest = _difference(model.gradient(weights, x, y)[0], target)[1]
     return Inversion(x, y, _squared_norm(rest) / _squared_norm(target))
 
