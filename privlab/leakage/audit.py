@@ -10,8 +10,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from privlab import arguments
 from privlab.masking import gaussian_noise_multiplier
@@ -233,7 +233,7 @@ def clopper_pearson(number: int, confidence: float) -> tuple[NDArray, NDArray]:
     Both ends hold together with probability ``confidence`` (Clopper & Pearson 1934), also where each is of a different event.
     """
     tail, successes = (1 - confidence) / 2, np.arange(number + 1.0)
-    low = np.append(0.0, betaincinv(successes[1:], number - successes[1:] + 1, tail))
+    low = np.append(0.0, scipy.special.betaincinv(successes[1:], number - successes[1:] + 1, tail))
     return low, 1 - low[::-1]
 
 

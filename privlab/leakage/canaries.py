@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import log2
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import skewnorm
 
 from privlab import arguments
 from privlab.leakage.extraction import candidate_losses, secret_losses
@@ -215,7 +215,7 @@ def skew_normal_exposure(loss: ArrayLike, losses: ArrayLike) -> NDArray[np.float
     values = arguments.finite_array("losses", losses, dimensions=1)
     if np.unique(values).size < 8:
         raise ValueError(f"losses has {np.unique(values).size} different values, but must have at least 8")
-    tails = skewnorm.cdf(arguments.finite_array("loss", loss), *skewnorm.fit(values))
+    tails = scipy.stats.skewnorm.cdf(arguments.finite_array("loss", loss), *scipy.stats.skewnorm.fit(values))
     return -np.log2(np.maximum(tails, np.finfo(np.float64).tiny))
 
 

@@ -12,10 +12,8 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import OptimizeResult, linear_sum_assignment, minimize
-from scipy.spatial.distance import cdist
-from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from privlab import arguments
@@ -179,7 +177,7 @@ def pair_up(truth: ArrayLike, guess: ArrayLike) -> NDArray[np.float64]:
     guesses = np.clip(arguments.finite_array("guess", guess, dimensions=2), 0, 1)
     if true.shape != guesses.shape:
         raise ValueError(f"guess has shape {guesses.shape}, but must be {true.shape}, like truth")
-    return guesses[linear_sum_assignment(cdist(true, guesses, "sqeuclidean"))[1]]
+    return guesses[scipy.optimize.linear_sum_assignment(scipy.spatial.distance.cdist(true, guesses, "sqeuclidean"))[1]]
 
 
 def psnr(truth: ArrayLike, guess: ArrayLike) -> NDArray[np.float64]:
@@ -228,9 +226,9 @@ def _match(
     for attempt in range(ATTEMPTS):
         start = centre if records == 1 and attempt == 0 else centre + rng.standard_normal(centre.shape)
         nearest = min(found, key=itemgetter(0))[1] if found else start
-        likely = softmax(small.logits(turned, nearest), axis=-1).mean(0)
+        likely = scipy.special.softmax(small.logits(turned, nearest), axis=-1).mean(0)
         y = recover_labels(target[f"{last.name}.bias"], records, likely)
-        end = minimize(
+        end = scipy.optimize.minimize(
             _objective(small, turned, goal, y),
             start.ravel(),
             jac=True,
@@ -283,7 +281,7 @@ def _stop() -> Any:
     """A callback that ends an attempt which has succeeded or come to rest, as it does on noise."""
     values: list[float] = []
 
-    def stop(intermediate_result: OptimizeResult) -> None:
+    def stop(intermediate_result: scipy.optimize.OptimizeResult) -> None:
         values.append(intermediate_result.fun)
         if values[-1] < VANISHED or (len(values) > PATIENCE and values[-1] > 0.99 * values[-PATIENCE]):
             raise StopIteration

@@ -5,8 +5,8 @@ An attack turns what a model says about a record into a score, higher = "was a m
 """
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from privlab import arguments
 
@@ -35,7 +35,7 @@ def confidence(logits: ArrayLike, y: ArrayLike) -> NDArray:
     at_label = np.broadcast_to(np.asarray(y), others.shape[:-1])[..., None]
     true = np.take_along_axis(others, at_label, -1)[..., 0]
     np.put_along_axis(others, at_label, -np.inf, -1)
-    return true - logsumexp(others, axis=-1)
+    return true - scipy.special.logsumexp(others, axis=-1)
 
 
 def loss_threshold(losses: ArrayLike) -> NDArray:

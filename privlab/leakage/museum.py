@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import binomtest, kstest
 
 from privlab import arguments
 from privlab.leakage.audit import audit
@@ -152,7 +152,7 @@ def _noise_is_wrong(exhibit: Exhibit, seed: int) -> bool:
     while numbers.size < NUMBERS:
         numbers = np.append(numbers, run_exhibit(exhibit, (x[:0], y[:0]), rng)[:, :width])
     scale = exhibit.plan.noise_multiplier * exhibit.plan.clip_norm / exhibit.batch_size
-    return bool(kstest(numbers / scale, "norm").pvalue < FALSE_ALARM)
+    return bool(scipy.stats.kstest(numbers / scale, "norm").pvalue < FALSE_ALARM)
 
 
 def _sampling_is_wrong(exhibit: Exhibit, seed: int) -> bool:
@@ -162,7 +162,7 @@ def _sampling_is_wrong(exhibit: Exhibit, seed: int) -> bool:
     while draws < DRAWS:
         for chosen in batches(plan, records, rng, exhibit.bug):
             taken, draws = taken + int(chosen.sum()), draws + records
-    return bool(binomtest(taken, draws, plan.sampling_rate).pvalue < FALSE_ALARM)
+    return bool(scipy.stats.binomtest(taken, draws, plan.sampling_rate).pvalue < FALSE_ALARM)
 
 
 def _sensitivity_is_wrong(exhibit: Exhibit, seed: int) -> bool:

@@ -6,8 +6,8 @@ from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtrc, expit, ndtr, ndtri
 
 from privlab import arguments
 from privlab.leakage.audit import ORACLE_DELTA, ORACLE_EPSILON, REPEATS, Audit
@@ -163,14 +163,16 @@ def _refutation(
 
     def general(epsilon: float) -> bool:
         shifts = np.arange(correct + 1)
-        tails = bdtrc(correct - 1.0 - shifts, guesses, float(expit(epsilon)))  # P[at least correct - shift]
+        tails = scipy.special.bdtrc(
+            correct - 1.0 - shifts, guesses, float(scipy.special.expit(epsilon))
+        )  # P[at least correct - shift]
         slope = ((tails[1:] - tails[0]) / shifts[1:]).max(initial=0.0)
         return bool(tails[0] + 2 * canaries * delta * slope < alpha)
 
     def gaussian(mu: float) -> bool:
         right, wrong = alpha * correct / canaries, alpha * (guesses - correct) / canaries
         for i in range(correct - 1, -1, -1):
-            more = ndtr(ndtri(right) - mu)
+            more = scipy.special.ndtr(scipy.special.ndtri(right) - mu)
             if more <= wrong:  # then neither will ever change
                 break
             right, wrong = min(right + i / (guesses - i) * (more - wrong), 1.0), more

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from privlab import arguments
 from privlab.randomness import stream
@@ -56,8 +56,8 @@ class Roc:
         arguments.real("confidence", confidence, above=0, below=1)
         hits = np.rint(self.tprs_at(fprs) * self.members)
         tail = (1 - confidence) / 2
-        low = np.where(hits > 0, betaincinv(hits, self.members - hits + 1, tail), 0.0)
-        high = np.where(hits < self.members, betaincinv(hits + 1, self.members - hits, 1 - tail), 1.0)
+        low = np.where(hits > 0, scipy.special.betaincinv(hits, self.members - hits + 1, tail), 0.0)
+        high = np.where(hits < self.members, scipy.special.betaincinv(hits + 1, self.members - hits, 1 - tail), 1.0)
         return low, high
 
 

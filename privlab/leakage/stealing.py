@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax, softmax
 
 from privlab import arguments
 from privlab.learning import Model, Parameters, softmax_regression
@@ -78,7 +77,7 @@ class Oracle:
 
     def __call__(self, x: ArrayLike) -> NDArray:
         """Answer rows of shape (n, features) by probabilities, shape (n, classes), or labels, shape (n,)."""
-        answer = softmax(self._logits(x), axis=-1)
+        answer = scipy.special.softmax(self._logits(x), axis=-1)
         self.queries += len(answer)
         if self.noise:
             answer = np.maximum(answer + self.noise * self._rng.standard_normal(answer.shape), 0)
@@ -247,7 +246,7 @@ def _least_cross_entropy(rows: NDArray, answers: NDArray, penalty: float) -> NDA
 
     def objective(flat: NDArray) -> tuple[float, NDArray]:
         table = flat.reshape(shape)
-        logs = log_softmax(rows @ table, axis=-1)
+        logs = scipy.special.log_softmax(rows @ table, axis=-1)
         loss = penalty / 2 * (table * table).sum() - (targets * logs).sum() / len(rows)
         return loss, (penalty * table + rows.T @ (np.exp(logs) - targets) / len(rows)).ravel()
 
@@ -266,7 +265,7 @@ def _soft_gradient(model: Model, parameters: Parameters, x: NDArray, targets: ND
     activations, gradient = [x], Parameters()
     for layer in model.layers:
         activations.append(layer.forward(parameters, activations[-1]))
-    errors = softmax(activations[-1], axis=-1) - targets
+    errors = scipy.special.softmax(activations[-1], axis=-1) - targets
     for i in reversed(range(len(model.layers))):
         layer = model.layers[i]
         if not isinstance(layer, Activation):
