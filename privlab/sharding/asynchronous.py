@@ -15,10 +15,10 @@ import numpy as np
 from privlab.learning.layers import Parameters
 from privlab.randomness import secret_stream
 from privlab.sharding.engines import RETRIES
-from privlab.sharding.server import check_answer, noisy, size, status_of
+from privlab.sharding.server import accepted, noisy, since, status_of
 from privlab.sharding.state import Fault, State
 from privlab.sharding.trace import Event
-from privlab.sharding.workers import Answer, Job, Task, Unit, digest, floating_point, pack, run, unpack
+from privlab.sharding.workers import Answer, Job, Task, Unit, digest, floating_point, pack, run
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ class AsynchronousServer:
         self._buffer = named.get("buffer", {name: np.zeros(a.shape) for name, a in state.parameters.items()})
         self._flights = [Flight(**record, parameters=named[f"shard {record['shard']}"]) for record in more["flights"]]
         self._futures: dict[Future[bytes], Flight] = {}
+        self._messages: dict[Flight, bytes] = {}
         self._losses: list[float] = []
         self._clock, self._began = state.seconds, time.time() - state.seconds
 
@@ -130,8 +131,9 @@ class AsynchronousServer:
                 self._remember()
                 self._save()
                 for flight in self._flights:
-                    if flight not in self._futures.values():
-                        self._futures[self._engine.submit(run, pack(self._task(flight)))] = flight
+                    if flight not in self._messages:
+                        self._messages[flight] = pack(self._task(flight))
+                        self._futures[self._engine.submit(run, self._messages[flight])] = flight
                 while self._used // len(self._units) > len(self._state.history):
                     yield float(np.mean(self._losses)) if self._losses else math.nan
                     self._losses.clear()
@@ -175,7 +177,7 @@ class AsynchronousServer:
 
     def _end(self, flight: Flight) -> float:
         """When a flight ends by the virtual clock: work is the records that its batches are expected to hold."""
-        rows, plan = size([self._units[flight.shard]]), self._job.privacy
+        rows, plan = self._units[flight.shard].rows, self._job.privacy
         batch = min(self._job.batch_size, rows) if plan is None else plan.sampling_rate * rows
         assert self._settings.speeds is not None
         return flight.start + self._job.local_steps * batch / self._settings.speeds[flight.worker]
@@ -189,18 +191,13 @@ class AsynchronousServer:
             future = min(self._futures, key=lambda future: self._end(self._futures[future]))
             self._clock = max(self._clock, self._end(self._futures[future]))
         flight = self._futures.pop(future)
-        task = self._task(flight)
         for attempt in range(1 + RETRIES):
             try:
                 message = future.result()
-                answer: Answer = unpack(message)
-                check_answer(answer, task)
-                if answer.refused:
-                    raise ValueError(answer.refused[0][1])
-                return flight, answer, len(message)
+                return flight, accepted(message, self._task(flight)), len(message)
             except Exception as error:
                 if self._faults == "retry" and attempt < RETRIES:
-                    future = self._engine.submit(run, pack(task))
+                    future = self._engine.submit(run, self._messages[flight])
                 elif self._faults != "drop":
                     raise
                 else:
@@ -248,10 +245,8 @@ class AsynchronousServer:
         elif self._settings.speeds is None:
             worker = self._state.worker(answer.worker)
             _, start, end = answer.spans[0]
-            start = max(0.0, start - self._began)
-            end = max(start, end - self._began)
-        received = len(pack(self._task(flight)))
-        rows = size([self._units[flight.shard]])
+            start, end = since(self._began, start, end)
+        received, rows = len(self._messages.pop(flight)), self._units[flight.shard].rows
         self._state.events.append(
             Event(flight.shard, flight.round, worker, start, max(start, end), received, sent, status, staleness, rows)
         )

@@ -110,10 +110,10 @@ class Data:
 def grouped(units: Sequence[Unit], number: int) -> list[tuple[Unit, ...]]:
     """Put units together in so many tasks of about equal size: a task for every small shard would cost more than its work."""
     heap: list[tuple[int, int, list[Unit]]] = [(0, i, []) for i in range(min(number, len(units)))]
-    for unit in sorted(units, key=lambda unit: unit.first - unit.last):
+    for unit in sorted(units, key=lambda unit: -unit.rows):
         rows, i, group = heap[0]
         group.append(unit)
-        heapq.heapreplace(heap, (rows + unit.last - unit.first, i, group))
+        heapq.heapreplace(heap, (rows + unit.rows, i, group))
     return [tuple(group) for _, _, group in sorted(heap, key=lambda item: item[1])]
 
 

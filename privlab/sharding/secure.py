@@ -27,7 +27,7 @@ from privlab.masking.messages import canonical
 from privlab.masking.ring import LARGEST, Keystream
 from privlab.randomness import keystream
 from privlab.sharding.engines import RETRIES
-from privlab.sharding.server import asked, size, status_of
+from privlab.sharding.server import asked, since, size, status_of
 from privlab.sharding.sources import secret_of
 from privlab.sharding.state import Fault, State
 from privlab.sharding.trace import Event
@@ -44,7 +44,7 @@ class WholeSteps(FixedPoint):
     @classmethod
     def for_job(cls, job: Job, shards: Sequence[tuple[Unit, ...]]) -> "WholeSteps":
         """Return the finest, with a power of two for its scale, in which the sum over the shards cannot wrap."""
-        largest = max(sum(unit.last - unit.first for unit in units) for units in shards)
+        largest = max(map(size, shards))
         if job.privacy is not None and job.gradients:
             expected = job.privacy.sampling_rate * largest  # six standard deviations: 1e-9; what is beyond is clipped
             clip = job.privacy.clip_norm * min(largest, math.ceil(expected + 6 * math.sqrt(expected) + 6))
@@ -208,8 +208,7 @@ class SecureServer:
                 events[k] = Event(unit.shard, task.round, 0, now, now, status=status_of(result))
                 continue
             reply, sent = result
-            start = max(0.0, reply.start - self._begun)
-            end = max(start, reply.end - self._begun)
+            start, end = since(self._begun, reply.start, reply.end)
             worker = self._state.worker(reply.worker)
             rows = size(self._shards[clients[k]]) if phase == "mask" else 0
             events[k] = Event(unit.shard, task.round, worker, start, end, len(messages[k]), sent, size=rows)

@@ -98,11 +98,7 @@ class Server:
         rows: Counter[int] = Counter()
 
         def accept(i: int, message: bytes) -> tuple[Answer, int]:
-            answer = unpack(message)
-            check_answer(answer, tasks[i])
-            if answer.refused and self._faults != "drop":
-                raise ValueError(answer.refused[0][1])
-            return answer, len(message)
+            return accepted(message, tasks[i], partly=self._faults == "drop"), len(message)
 
         for i, result in asked(self._engine, run, messages, accept, self._faults):
             group = self._groups[i]
@@ -116,7 +112,7 @@ class Server:
             refused = dict(answer.refused)
             self._state.faults += [Fault(group[k].shard, task.round, reason) for k, reason in refused.items()]
             for k, unit in enumerate(group):
-                rows[unit.shard] += 0 if k in refused else unit.last - unit.first
+                rows[unit.shard] += 0 if k in refused else unit.rows
             events[i] = self._spans(answer, group, task.round, len(messages[i]), sent)
         self._state.events += [event for i in sorted(events) for event in events[i]]
         return floating_point(sums), rows, loss / examples if examples else float("nan")
@@ -132,20 +128,16 @@ class Server:
         worker = self._state.worker(answer.worker)
         events, refused = [], dict(answer.refused)
         for k, (unit, (shard, start, end)) in enumerate(zip(group, answer.spans, strict=True)):
-            start, end = max(0.0, start - self._begun), max(0.0, end - self._begun)  # other machines' clocks may differ
+            start, end = since(self._begun, start, end)
             status = "rejected" if k in refused else "ok"
-            rows = unit.last - unit.first
-            events.append(Event(shard, number, worker, start, max(start, end), received, sent, status, size=rows))
+            events.append(Event(shard, number, worker, start, end, received, sent, status, size=unit.rows))
             received = sent = 0
         return events
 
     def _dropped(self, group: Sequence[Unit], number: int, error: Exception) -> list[Event]:
         now = time.time() - self._begun
         self._state.faults += [Fault(unit.shard, number, str(error)) for unit in group]
-        return [
-            Event(unit.shard, number, 0, now, now, status=status_of(error), size=unit.last - unit.first)
-            for unit in group
-        ]
+        return [Event(unit.shard, number, 0, now, now, status=status_of(error), size=unit.rows) for unit in group]
 
 
 def asked(
@@ -181,6 +173,21 @@ def asked(
             future.cancel()
 
 
+def accepted(message: bytes, task: Task, *, partly: bool = False) -> Answer:
+    """Return the answer in a message, or raise `ValueError` where it is none, or (unless ``partly`` will do) leaves a unit out."""
+    answer: Answer = unpack(message)
+    check_answer(answer, task)
+    if answer.refused and not partly:
+        raise ValueError(answer.refused[0][1])
+    return answer
+
+
+def since(begun: float, start: float, end: float) -> tuple[float, float]:
+    """Return two times of a worker's clock as seconds of the run, in order: other machines' clocks may differ."""
+    start = max(0.0, start - begun)
+    return start, max(start, end - begun)
+
+
 def check_answer(answer: Answer, task: Task) -> None:
     """Raise `ValueError`, naming the shards, where an answer is none that an honest worker gives."""
     who = f"the answer of shard(s) {sorted({unit.shard for unit in task.units})} in round {task.round}"
@@ -200,7 +207,7 @@ def check_answer(answer: Answer, task: Task) -> None:
 def _largest_norm(task: Task) -> float | None:
     """What no honest answer exceeds: by the clip norm of each record, or by the bound on each shard."""
     if task.job.privacy is not None and task.job.gradients:
-        return task.job.privacy.clip_norm * sum(unit.last - unit.first for unit in task.units)
+        return task.job.privacy.clip_norm * size(task.units)
     bound = task.job.norm_bound
     return None if bound is None else bound * sum(unit.weight for unit in task.units)
 
@@ -219,4 +226,4 @@ def noisy(job: Job, sums: Parameters, rng: np.random.Generator, divisor: float) 
 
 def size(group: Sequence[Unit]) -> int:
     """Records of some units together."""
-    return sum(unit.last - unit.first for unit in group)
+    return sum(unit.rows for unit in group)

@@ -54,6 +54,11 @@ class Unit:
     weight: float
     home: str
 
+    @property
+    def rows(self) -> int:
+        """How many records the unit holds."""
+        return self.last - self.first
+
 
 @dataclass(frozen=True)
 class Job:
