@@ -47,5 +47,16 @@ def values(control):
     return [option[1] if isinstance(option, tuple) else option for option in control.options]
 
 
+def assert_all_values_differ(control, picture, caption):
+    """Each value of a control has a picture and words of its own, and the first one's picture comes back with it."""
+    start, first, seen = control.value, bytes(picture.value), []
+    for value in values(control):
+        control.value = value
+        seen.append((bytes(picture.value), caption.value))
+    assert len({image for image, _ in seen}) == len({words for _, words in seen}) == len(control.options)
+    control.value = start
+    assert picture.value == first
+
+
 def pixels(data):
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)

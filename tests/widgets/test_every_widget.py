@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from panels import FRONTIER, PLOTS, SHARDED, SWEEP, WORLD, descendants, parts, pixels, values
+from panels import FRONTIER, PLOTS, SHARDED, SWEEP, WORLD, assert_all_values_differ, descendants, parts, pixels, values
 
 from privlab.leakage.tour import Tour
 from privlab.plots import dashboard as still_dashboard
@@ -141,12 +141,7 @@ def test_the_picture_is_that_of_the_static_twin(name, panel):
 def test_each_control_changes_picture_and_words_and_back(name, panel):
     found = parts(panel)
     for control in (getattr(found, control) for control in CONTROLS[name]):
-        start, seen = control.value, []
-        for value in values(control):
-            control.value = value
-            seen.append((bytes(found.picture.value), found.caption.value))
-        assert len({picture for picture, _ in seen}) == len({words for _, words in seen}) == len(control.options)
-        control.value = start
+        assert_all_values_differ(control, found.picture, found.caption)
         assert found.picture.value == panel.still
         assert panel.alt.endswith(found.caption.value)
 

@@ -4,7 +4,7 @@ from statistics import median
 import ipywidgets as widgets
 import numpy as np
 import pytest
-from panels import descendants, parts, pixels, values
+from panels import assert_all_values_differ, descendants, parts, pixels, values
 
 from privlab.plots import png
 from privlab.plots.scaling import TASKS, WORKERS, Scale
@@ -50,14 +50,7 @@ def test_the_picture_is_that_of_the_static_twin(panel, setting):
 @pytest.mark.parametrize("name", START)
 def test_each_control_changes_picture_and_words_and_back(panel, name, clients, tasks):
     set_to(panel, clients=clients, tasks=tasks)
-    control, start = panel.controls[name], bytes(panel.picture.value)
-    before, seen = control.value, []
-    for value in values(control):
-        control.value = value
-        seen.append((bytes(panel.picture.value), panel.caption.value))
-    assert len({picture for picture, _ in seen}) == len({words for _, words in seen}) == len(control.options)
-    control.value = before
-    assert panel.picture.value == start
+    assert_all_values_differ(panel.controls[name], panel.picture, panel.caption)
 
 
 def test_a_redraw_takes_less_than_a_tenth_of_a_second(panel):
