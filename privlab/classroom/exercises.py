@@ -267,7 +267,7 @@ def _judged(exercise: Exercise, function: Callable[..., Any], rng: np.random.Gen
                 if is_so:
                     return "mistake", mistake
     except Unattempted:
-        return "not attempted", f"write {exercise.name}, then check again"
+        return "not attempted", f'write {exercise.name}, then check again; hint("{exercise.id}") helps'
     except Mistake as mistake:
         return "mistake", str(mistake)
     except MemoryError:

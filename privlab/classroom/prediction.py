@@ -73,17 +73,17 @@ def predict(id: str, low: float, high: float) -> None:
     print(_journal[id])
 
 
-def reveal(id: str, answer: float, axes: "Axes | None" = None) -> None:
-    """Give the answer and say whether the guess holds it; on ``axes``, shade the guess along x and mark the answer.
+def reveal(id: str, answer: float, axes: "Axes | None" = None, *, along: str = "x") -> None:
+    """Give the answer and say whether the guess holds it; on ``axes``, mark both.
 
-    Raises `ValueError` where nothing was predicted for ``id``, or ``answer`` is not finite.
+    ``along`` names the axis, "x" or "y", on which the answer is read. Raises `ValueError` where nothing was predicted for ``id``,
+    or ``answer`` is not finite.
     """
     guess = _journal[arguments.choice("id", id, _journal)]
-    guess = _journal[id] = Prediction(id, guess.low, guess.high, arguments.real("answer", answer))
+    arguments.choice("along", along, ("x", "y"))
+    guess = _journal[id] = Prediction(id, guess.low, guess.high, arguments.real("answer", float(answer)))
     if axes is not None:
-        axes.axvspan(guess.low, guess.high, color="0.85", zorder=0, label="your guess")
-        axes.axvline(answer, color="black", linestyle="--", label="the answer")
-        axes.legend()
+        _mark(axes, guess, along)
     print(guess)
 
 
@@ -98,3 +98,18 @@ def score() -> None:
     print(
         f"{held} of {count} intervals held; {10 * CONFIDENCE:.0f} of 10 should. Mean score {mean:.2f} (smaller is better)."
     )
+
+
+def _mark(axes: "Axes", guess: Prediction, along: str) -> None:
+    """Draw the guess as a bar on the axis and the answer as a triangle: there they hide no data."""
+    flat = along == "x"
+    limits = sorted(axes.get_xlim() if flat else axes.get_ylim())
+    shown = [min(max(end, limits[0]), limits[1]) for end in (guess.low, guess.high)]
+    transform = axes.get_xaxis_transform() if flat else axes.get_yaxis_transform()
+    bar = (shown, [0, 0]) if flat else ([0, 0], shown)
+    axes.plot(*bar, color="0.35", lw=6, solid_capstyle="butt", clip_on=False, transform=transform)
+    point = ([guess.answer], [0]) if flat else ([0], [guess.answer])
+    axes.plot(*point, "^" if flat else ">", color="black", ms=9, clip_on=False, transform=transform)
+    x, y = (sum(shown) / 2, 0.03) if flat else (0.03, sum(shown) / 2)
+    aligned = {"ha": "center", "va": "bottom"} if flat else {"ha": "left", "va": "center", "rotation": 90}
+    axes.text(x, y, "your guess", fontsize="small", transform=transform, **aligned)

@@ -46,13 +46,16 @@ def test_the_score_rewards_the_honest_interval():
     assert min((0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6), key=mean) == 0.4
 
 
-def test_a_plot_shows_guess_and_answer():
+@pytest.mark.parametrize("along", ["x", "y"])
+def test_a_plot_shows_guess_and_answer_on_the_axis(along):
     axes = Figure().add_subplot()
+    axes.set(xlim=(3, 9), ylim=(3, 9))
     predict("04.q1", 2, 5)
-    reveal("04.q1", 4, axes)
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["your guess", "the answer"]
-    assert axes.lines[0].get_xdata() == [4, 4]
-    assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == (2, 3)
+    reveal("04.q1", 4, axes, along=along)
+    guess, answer = (list(line.get_xdata() if along == "x" else line.get_ydata()) for line in axes.lines)
+    assert (guess, answer) == ([3, 5], [4])  # what of the guess the axis shows
+    assert [text.get_text() for text in axes.texts] == ["your guess"]
+    assert (axes.get_xlim(), axes.get_ylim()) == ((3, 9), (3, 9))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,7 @@ def test_a_plot_shows_guess_and_answer():
         (lambda: predict("q", 5, 2), "high is 2"),
         (lambda: predict("q", float("nan"), 2), "low is nan"),
         (lambda: reveal("unsaid", 2), "id is 'unsaid'"),
+        (lambda: predict("q", 1, 2) or reveal("q", 2, along="z"), "along is 'z'"),
     ],
 )
 def test_bad_input_is_refused(call, message):
