@@ -4,6 +4,7 @@
 
 import copy
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def strip(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def release(lesson: str, folder: str | Path, source: str | Path = "notebooks") -> Path:
-    """Write the students' copy of a lesson.
+    """Write the students' copy of a lesson, and beside it the results that it loads.
 
     Parameters
     ----------
@@ -74,7 +75,11 @@ def release(lesson: str, folder: str | Path, source: str | Path = "notebooks") -
     if target.exists():
         raise ValueError(f"folder is {str(folder)!r}, but {target.name} is there already")
     target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(strip(mark(nbformat.read(found[0], as_version=4), lesson)), target)
+    notebook = nbformat.read(found[0], as_version=4)
+    nbformat.write(strip(mark(notebook, lesson)), target)
+    if any('"results/' in cell.source for cell in notebook.cells if cell.cell_type == "code"):
+        only_json = shutil.ignore_patterns("*.png")
+        shutil.copytree(Path(source, "results"), Path(folder, "results"), dirs_exist_ok=True, ignore=only_json)
     return target
 
 
