@@ -13,6 +13,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "privlab").rglob("*.py"))
 UNTRACKED = {"__pycache__", "build", "dist", "work", "uv.lock"}
+TOP_LEVEL = {
+    *("notebooks", "privlab", "tests", "docs", "benchmarks", "environment.yml", "README.md"),
+    *("Makefile", "pyproject.toml", "conftest.py", ".ci", ".gitignore", ".gitattributes"),
+}
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 UNNAMED = re.compile(
     r"\b(?:pypi|pythonhosted|npmjs|anaconda|crates)\.(?:org|com|io)\b"
@@ -127,6 +131,14 @@ def test_no_file_names_a_registry_or_a_place_on_one_machine():
 def test_such_a_name_is_found(parts):
     assert UNNAMED.search("".join(parts))
     assert not UNNAMED.search("notebooks/work/tmp and a/home/b")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_nothing_stray_is_committed():
+    names = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {name.split("/")[0] for name in names} == TOP_LEVEL
 
 
 def test_importing_the_package_is_quick_and_loads_nothing_else():
