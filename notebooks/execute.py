@@ -2,6 +2,7 @@
 
     python notebooks/execute.py                      all notebooks of this folder
     python notebooks/execute.py --check NOTEBOOK     report what would change, write nothing
+    python notebooks/execute.py --timing PAGE        all, and a page with a table of what each took
 
 Nothing of the moment is saved: no timestamps, no random widget ids, no widget state (each widget of the kit carries
 a still picture), no version of Python. The exception are cells tagged ``timing``, whose outputs ``--check`` passes
@@ -26,6 +27,16 @@ from privlab.classroom.release import mark
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SECONDS_A_CELL, SECONDS_A_NOTEBOOK = 10, 60
+TIMING = """# How long the lessons take
+
+Seconds to run each lesson whole, and its slowest cell, on a machine with {cores} cores, as `make notebooks` measured them. A lesson
+may take {notebook} s and a cell {cell} s; a lesson with its outputs may weigh 1,000 kB.
+
+| lesson | cells | seconds | slowest cell | kB |
+|---|--:|--:|--:|--:|
+{rows}
+| **all** | {cells} | {seconds:.0f} | {slowest:.1f} | {size} |
+"""
 # Encrypt the talk with the kernel where both ends can, and do not warn where they cannot.
 KERNEL = Config(KernelManager={"transport_encryption": "auto"})
 
@@ -106,8 +117,27 @@ def write(notebook: nbformat.NotebookNode, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def refresh(path: Path, *, check: bool) -> list[str]:
-    """Execute one notebook, and write it unless ``check``; return what is wrong with it."""
+def page(took: dict[Path, Stopwatch]) -> str:
+    """Return the page with the timing table."""
+    rows = [
+        (path, len(watch), sum(watch.values()), max(watch.values()), path.stat().st_size // 1000)
+        for path, watch in took.items()
+    ]
+    _, cells, seconds, slowest, size = zip(*rows, strict=True)
+    return TIMING.format(
+        cores=os.cpu_count(),
+        notebook=SECONDS_A_NOTEBOOK,
+        cell=SECONDS_A_CELL,
+        rows="\n".join(
+            f"| [{path.stem}](../notebooks/{path.name}) | {count} | {total:.1f} | {most:.1f} | {kilobytes} |"
+            for path, count, total, most, kilobytes in rows
+        ),
+        **{"cells": sum(cells), "seconds": sum(seconds), "slowest": max(slowest), "size": sum(size)},
+    )
+
+
+def refresh(path: Path, stopwatches: dict[Path, Stopwatch], *, check: bool) -> list[str]:
+    """Execute one notebook, and write it unless ``check``; return what is wrong with it, and keep how long it took."""
     saved = nbformat.read(path, as_version=4)
     try:
         run, stopwatch = executed(saved, path.parent)
@@ -120,6 +150,7 @@ def refresh(path: Path, *, check: bool) -> list[str]:
         differing = [i for i, (a, b) in enumerate(zip(saved.cells, result.cells, strict=True)) if a != b]
         complaints.append(f"differs from its execution in the cells {differing} or in the metadata")
     print(f"{path.name}: {sum(stopwatch.values()):.1f} s", flush=True)
+    stopwatches[path] = stopwatch
     return complaints
 
 
@@ -127,13 +158,17 @@ def main() -> int:
     """Handle the command line and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="report what would change, write nothing")
+    parser.add_argument("--timing", type=Path, metavar="PAGE", help="write a table of what each took")
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all of this folder")
     arguments = parser.parse_args()
+    stopwatches: dict[Path, Stopwatch] = {}
     faults = [
         f"{path.name} {fault}"
         for path in arguments.notebooks or sorted(Path(__file__).parent.glob("*.ipynb"))
-        for fault in refresh(path, check=arguments.check)
+        for fault in refresh(path, stopwatches, check=arguments.check)
     ]
+    if arguments.timing and stopwatches:
+        arguments.timing.write_text(page(stopwatches), encoding="utf-8")
     print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
     return 1 if faults else 0
 

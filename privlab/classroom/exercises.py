@@ -313,4 +313,5 @@ def _equal(mine: Any, right: Any) -> bool:
 
 
 def _short(value: object) -> str:
+    value = value.item() if isinstance(value, np.generic) else value
     return textwrap.shorten(np.array2string(value, precision=4) if isinstance(value, np.ndarray) else repr(value), 70)

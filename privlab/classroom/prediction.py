@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from privlab import arguments
 
 if TYPE_CHECKING:
@@ -37,15 +39,18 @@ class Prediction:
 
     @property
     def loss(self) -> float:
-        """Interval score (Gneiting & Raftery 2007, eq. 43) over the answer: width plus ten times the miss."""
+        """Interval score (Gneiting & Raftery 2007, eq. 43), width plus ten times the miss, over the largest of the three."""
         if self.answer is None:
             return float("nan")
         miss = max(self.low - self.answer, 0, self.answer - self.high)
-        return (self.high - self.low + 2 / (1 - CONFIDENCE) * miss) / (abs(self.answer) or 1.0)
+        largest = max(abs(self.low), abs(self.high), abs(self.answer)) or 1.0
+        return (self.high - self.low + 2 / (1 - CONFIDENCE) * miss) / largest
 
     def __str__(self) -> str:
-        said = f"{self.id}: you say {self.low:g} to {self.high:g}"
-        return said if self.answer is None else f"{said}; it is {self.answer:.3g}, {'in' if self.holds else 'out'}side"
+        said = f"{self.id}: you say {_plain(self.low)} to {_plain(self.high)}"
+        return (
+            said if self.answer is None else f"{said}; it is {_plain(self.answer)}, {'in' if self.holds else 'out'}side"
+        )
 
 
 _journal: dict[str, Prediction] = {}
@@ -100,9 +105,16 @@ def score() -> None:
     )
 
 
+def _plain(number: float) -> str:
+    """Write a number with three digits, whole ones in full."""
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e12 else f"{number:.3g}"
+
+
 def _mark(axes: "Axes", guess: Prediction, along: str) -> None:
     """Draw the guess as a bar on the axis and the answer as a triangle: there they hide no data."""
     flat = along == "x"
+    from matplotlib.patheffects import withStroke
+
     limits = sorted(axes.get_xlim() if flat else axes.get_ylim())
     shown = [min(max(end, limits[0]), limits[1]) for end in (guess.low, guess.high)]
     transform = axes.get_xaxis_transform() if flat else axes.get_yaxis_transform()
@@ -110,6 +122,9 @@ def _mark(axes: "Axes", guess: Prediction, along: str) -> None:
     axes.plot(*bar, color="0.35", lw=6, solid_capstyle="butt", clip_on=False, transform=transform)
     point = ([guess.answer], [0]) if flat else ([0], [guess.answer])
     axes.plot(*point, "^" if flat else ">", color="black", ms=9, clip_on=False, transform=transform)
-    x, y = (sum(shown) / 2, 0.03) if flat else (0.03, sum(shown) / 2)
+    scale = (axes.xaxis if flat else axes.yaxis).get_transform()  # logarithmic, perhaps
+    middle = float(scale.inverted().transform(scale.transform(np.array(shown)).mean(keepdims=True))[0])
+    x, y = (middle, 0.03) if flat else (0.03, middle)
     aligned = {"ha": "center", "va": "bottom"} if flat else {"ha": "left", "va": "center", "rotation": 90}
-    axes.text(x, y, "your guess", fontsize="small", transform=transform, **aligned)
+    text = axes.text(x, y, "your guess", fontsize="small", transform=transform, **aligned)
+    text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])

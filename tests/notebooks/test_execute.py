@@ -76,3 +76,13 @@ def test_a_failed_notebook_stays_as_it_was(tmp_path):
 def test_slow_notebooks_are_named(seconds, complaints):
     stopwatch = runpy.run_path(str(SCRIPT))["Stopwatch"](enumerate(seconds))
     assert len([*stopwatch.complaints()]) == complaints
+
+
+def test_the_page_of_timings_adds_up(tmp_path):
+    for name in ("04_one", "05_two"):
+        save(tmp_path / f"{name}.ipynb", new_code_cell("1 + 1"), new_code_cell("2"))
+    page = tmp_path / "timing.md"
+    assert execute("--timing", page, *sorted(tmp_path.glob("*.ipynb"))).returncode == 0
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| [")]
+    assert [row.split("]")[0][3:] for row in rows] == ["04_one", "05_two"]
+    assert "| **all** | 4 |" in page.read_text(encoding="utf-8")

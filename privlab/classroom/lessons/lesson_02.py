@@ -86,6 +86,12 @@ EXERCISES = (
                 "There is no tag",
             ),
             "another key": ("AESGCM(key)", "AESGCM(bytes(32))", "A wrong key opens the box"),
+            "order": (
+                "nonce + AESGCM(key).encrypt(nonce, data, context)",
+                "AESGCM(key).encrypt(nonce, data, context) + nonce",
+                "is the order nonce, ciphertext, tag?",
+            ),
+            "context inside": ("return nonce", "return nonce + context", "The context stands in the box"),
         },
         check=check_lock,
     ),
@@ -98,7 +104,7 @@ EXERCISES = (
             "difference": (
                 "keystream = xor(old_box, old_plain)",
                 "keystream = old_box",
-                "old XOR new: one XOR is missing",
+                "That is old XOR new, and you know the old one: one XOR is missing.",
             ),
             "keystream": (
                 "xor(new_box, keystream)",
@@ -108,9 +114,13 @@ EXERCISES = (
             "wrong box": (
                 "xor(old_box,",
                 "xor(new_box,",
-                "That is the old version, which you had: XOR the old box with it",
+                "That is the old version, which you had: XOR it with the *old* box first.",
             ),
-            "half way": ("return xor(new_box, keystream)", "return xor(new_box, old_plain)", "hidden in the *old* box"),
+            "half way": (
+                "return xor(new_box, keystream)",
+                "return xor(new_box, old_plain)",
+                "The keystream is hidden in the *old* box: XOR that with the old text.",
+            ),
         },
         cases=two_boxes,
     ),

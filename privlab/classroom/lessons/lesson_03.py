@@ -53,7 +53,10 @@ def check_lock_for_all(mine, rng):
     readers, m = team(), rng.bytes(int(rng.integers(200, 300)))
     pks = [reader.public_key() for reader in readers]
     first, again = mine(m, pks), mine(m, pks)
-    yield not isinstance(first, tuple) or len(first) != 3, "Three things are wanted: list of envelopes, nonce, body."
+    yield (
+        not isinstance(first, tuple | list) or len(first) != 3,
+        "Three things are wanted: list of envelopes, nonce, body.",
+    )
     envelopes, nonce, body = first
     yield not isinstance(body, bytes), "You locked the weights for each reader: one body under one key serves all."
     yield m in body, "The body is not locked."
@@ -122,6 +125,7 @@ EXERCISES = (
                 "one body under one key serves all",
             ),
             "bare key": ("pk.encrypt(K, oaep)", "K", "256 bytes, not K itself"),
+            "more than the key": ("pk.encrypt(K, oaep)", "pk.encrypt(nonce + K, oaep)", "The envelope holds 44 bytes"),
             "one reader": ("pk.encrypt(K, oaep)", "pks[0].encrypt(K, oaep)", "did each get their own public key?"),
             "fixed key": ("AESGCM.generate_key(256)", "bytes(32)", "Two calls use one key"),
             "fixed nonce": ("os.urandom(12)", "bytes(12)", "Two calls use one nonce"),

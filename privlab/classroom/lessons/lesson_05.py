@@ -19,7 +19,7 @@ def private_step(gradients, clip_norm, sigma, expected_batch, rng):
 
 def check_private_step(mine, rng):
     """First without noise, then the noise alone, then an audit; spreads of 4,000 draws may be off by seven standard errors."""
-    b, d, c, L, delta, sigma = 6, 4000, rng.uniform(2, 3), int(rng.integers(10, 15)), 0.1, 1.0
+    b, d, c, L, delta, sigma = 6, 4000, rng.uniform(2, 3), int(rng.integers(10, 14)), 0.1, 1.0
     g = rng.standard_normal((b, d))
     norms = np.array([100, 8, 4, 0.5, 0.3, 0]) * c
     g *= norms[:, None] / np.linalg.norm(g, axis=1, keepdims=True)
@@ -29,6 +29,7 @@ def check_private_step(mine, rng):
     yield step.shape != (d,), f"The result has shape {step.shape}, but must have ({d},)."
     yield not np.isfinite(step).all(), "A row of zeros became NaN: you divide 0 by 0."
     whole = g.sum(0) * min(1, c / np.linalg.norm(g.sum(0)))
+    one_length = g.sum(0) * min(1, c / np.linalg.norm(g))
     stretched = (g[:-1] * c / norms[:-1, None]).sum(0)
     for wrong, message in (
         (clipped, "You do not divide by the expected batch."),
@@ -37,7 +38,8 @@ def check_private_step(mine, rng):
         (g.sum(0) / L, "Nothing is clipped."),
         (np.clip(g, -c, c).sum(0) / L, "You clip numbers, not rows: the direction changed."),
         (stretched / L, "Short rows were stretched: clip, do not normalise."),
-        (whole / L, "You clip the sum: each row has its own length (axis=1)."),
+        (whole / L, "You clip the sum: each row has its own length."),
+        (one_length / L, "One length for the whole batch: each row has its own (axis=1)."),
     ):
         yield np.allclose(step, wrong), message
     yield (
@@ -56,6 +58,7 @@ def check_private_step(mine, rng):
     yield abs(spread - 1 / c) < 0.08 / c, f"{found} The noise is not scaled by the clip norm."
     yield found or spread < 0.92, f"{found} The noise is {spread:.2f} of sigma * clip_norm / expected_batch.".lstrip()
     yield abs(spread - L) < 0.08 * L, "The noise is added after the division, so it is far too large."
+    yield abs(spread - L / b) < 0.04 * L / b, "The noise is divided by the realised batch, which depends on the data."
     yield abs(spread - b**0.5) < 0.08 * b**0.5, "You add noise to every row: add it once, to the sum."
     yield spread > 1.08, f"The noise is {spread:.2f} times sigma * clip_norm / expected_batch."
     empty = np.std(mine(g[:0], c, sigma, L, rng)) / (sigma * c / L)
@@ -90,6 +93,7 @@ EXERCISES = (
                 "np.clip(gradients, -clip_norm, clip_norm)",
                 "You clip numbers, not rows",
             ),
+            "one length": ("gradients, axis=1, keepdims=True", "gradients", "One length for the whole batch"),
             "one number": ("rng.standard_normal(gradients.shape[1])", "rng.standard_normal()", "draw one for each"),
             "half of the noise": ("sigma * clip_norm", "0.5 * sigma * clip_norm", "epsilon at least"),
         },
@@ -116,8 +120,23 @@ EXERCISES = (
                 "Different steps are different coordinates: add squares.",
             ),
             "no root": ("np.linalg.norm(moved)", "np.square(moved).sum()", "That is the square of the length."),
+            "forgets": (
+                "decay * smoothed + (step % separation == 0)",
+                "decay * smoothed if step % separation else 1.0",
+                "Visits meet: at her second, something of her first is left.",
+            ),
+            "visits apart": (
+                "np.linalg.norm(moved)",
+                "np.sqrt(sum(sum(decay ** (2 * np.arange(steps - at))) for at in range(0, steps, separation)))",
+                "Visits meet: add up what they leave in a step before you square.",
+            ),
+            "visits' lengths": (
+                "np.linalg.norm(moved)",
+                "sum(np.linalg.norm(decay ** np.arange(steps - at)) for at in range(0, steps, separation))",
+                "Lengths of visits do not add up: smooth one row with all of them.",
+            ),
             "one visit": ("step % separation", "step", "She comes more than once: at 0, separation, 2 separation, ..."),
         },
-        cases=lambda rng: [(float(rng.uniform(0.3, 0.9)), steps, 3) for steps in (2, 7, 10)],
+        cases=lambda rng: [(0.0, 7, 3), *((float(rng.uniform(0.3, 0.9)), steps, 3) for steps in (2, 7, 10))],
     ),
 )

@@ -116,6 +116,11 @@ EXERCISES = (
                 "j // (j - i)",
                 "You divided with //: that rounds. Multiply by pow(a, -1, p).",
             ),
+            "own point": (
+                "if j != i:",
+                "if True:",
+                "0 has no inverse: leave j = i out of the product.",
+            ),
             "not reduced": ("return secret % p", "return secret", "Reduce the whole sum modulo p at the end."),
         },
         cases=curves,

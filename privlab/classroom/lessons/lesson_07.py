@@ -53,11 +53,11 @@ def page_from(weight, bias):
 
 
 def gradients(rng):
-    """The true digit is not the last; some errors are 0, as of a model that is sure, and the page is one of several."""
+    """Some errors are 0, as of a model that is sure, also the first and the last; and the page is one of several."""
     pairs = []
-    for digit in rng.integers(0, 9, 3):
+    for digit in rng.integers(1, 9, 3):
         errors = rng.uniform(0.1, 1, 10) * (rng.permutation(10) < 6)
-        errors[[digit, 9]] = 0, 0
+        errors[[0, digit, 9]] = 0
         errors[digit] = -errors.sum()
         pairs.append((0.01 * np.outer(rng.uniform(0.1, 1, 64), errors), 0.01 * errors))
     return pairs
@@ -88,6 +88,21 @@ EXERCISES = (
                 "/ sum(sizes)",
                 "/ len(sizes)",
                 "You divide by the number of branches: divide by the number of records.",
+            ),
+            "wrong way round": (
+                "np.array(sizes) / sum(sizes)",
+                "np.array(sizes)[::-1] / sum(sizes)",
+                "The sizes are the wrong way round: each model goes with its own.",
+            ),
+            "inverse": (
+                "np.array(sizes) / sum(sizes)",
+                "(1 / np.array(sizes)) / sum(1 / np.array(sizes))",
+                "Small branches get the larger shares: weight by size, not by its inverse.",
+            ),
+            "list": (
+                "{name: sum(share * model[name] for share, model in zip(shares, models, strict=True)) for name in models[0]}",
+                "[sum(share * model[name] for share, model in zip(shares, models, strict=True)) for name in models[0]]",
+                "A dict with the names of the models is wanted, not a list.",
             ),
             "first array": (
                 "for name in models[0]",
@@ -133,6 +148,12 @@ EXERCISES = (
                 "You divide by 0: choose the column whose bias gradient is largest in size.",
             ),
             "sign": ("/ bias[best]", "/ abs(bias[best])", "You have the negative: divide by bias[c] with its sign."),
+            "pixels only": (", np.argmin(bias)", "", "Two things are wanted: return pixels, digit."),
+            "whole matrix": (
+                "weight[:, best] / bias[best]",
+                "weight / bias",
+                "The pixels have shape (64, 10), not (64,): take one column.",
+            ),
             "not divided": (" / bias[best]", "", "Right up to a factor: divide by bias[c]."),
             "wrong digit": (
                 "np.argmin(bias)",

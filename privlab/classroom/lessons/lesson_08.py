@@ -59,6 +59,16 @@ EXERCISES = (
                 "max(epsilon * len(a ^ b) for",
                 "You take the largest: a reader sees all of them.",
             ),
+            "largest of all": (
+                "sum(epsilon * len(a ^ b) for a, b, epsilon in zip(before, after, epsilons, strict=True))",
+                "max(epsilons)",
+                "That is the largest ε of all. The shard that has it did not change.",
+            ),
+            "largest changed": (
+                "sum(epsilon * len(a ^ b) for a, b, epsilon in zip(before, after, epsilons, strict=True))",
+                "max(epsilon for a, b, epsilon in zip(before, after, epsilons, strict=True) if a != b)",
+                "That is the largest ε of the changed shards: add what all of them cost.",
+            ),
             "once": (
                 "len(a ^ b)",
                 "(a != b)",
@@ -70,6 +80,7 @@ EXERCISES = (
                 "You count the records, but not what each costs: multiply by its shard's ε.",
             ),
             "left only": ("a ^ b", "a - b", "Records that left and records that came both count: a ^ b, not a - b."),
+            "came only": ("a ^ b", "b - a", "You count only records that came: those that left count, too."),
             "sizes": (
                 "len(a ^ b)",
                 "abs(len(a) - len(b))",
@@ -104,6 +115,11 @@ EXERCISES = (
                 "You multiply by the speed: slow would be quick.",
             ),
             "all alike": ("/ np.array(speeds)", "", "The slow worker needs longer: divide the duration by the speed."),
+            "mean load": (
+                "free.max()",
+                "sum(durations) / sum(speeds)",
+                "That is the mean load. The makespan is the end of the last worker.",
+            ),
             "not the last": (
                 "free.max()",
                 "free.min()",

@@ -44,9 +44,9 @@ def tpr_at(scores, members, fpr):
 
 
 def tied(rng):
-    """Whole scores, so that many are equal, and rates that are shares of the innocents."""
-    cases = []
-    for accused in 4 * (0, 1, 2, 5, 7):
+    """Whole scores, so that many are equal, and rates that are shares of the innocents; and a tie of all."""
+    cases = [(np.zeros(8), abs(np.arange(8) - 3.5) < 2, 0.5)]
+    for accused in 4 * (0, 1, 2, 5, 7, 18):
         members = rng.permutation(30) < 12
         cases.append((np.round(rng.normal(3.0 * members, 2)), members, accused / 18))
     return cases
@@ -73,6 +73,17 @@ EXERCISES = (
                 "outs.mean(), ins.std(ddof=1)",
                 "One deviation for IN and OUT: each group has its own.",
             ),
+            "pooled": (
+                "ins.mean(), ins.std(ddof=1)) - norm.logpdf(phi, outs.mean(), outs.std(ddof=1))",
+                "ins.mean(), (s := np.std([*ins, *outs], ddof=1))) - norm.logpdf(phi, outs.mean(), s)",
+                "One deviation of IN and OUT together: the gap counts as spread.",
+            ),
+            "all records": (
+                "ins.mean(), ins.std(ddof=1)) - norm.logpdf(phi, outs.mean(), outs.std(ddof=1))",
+                "ins.mean(), (s := confidences[shadow].std(ddof=1))) - norm.logpdf(phi, outs.mean(), s)",
+                "One deviation for all records: their differences count as spread.",
+            ),
+            "variance": ("std(ddof", "var(ddof", "norm.logpdf wants the standard deviation, not the variance."),
             "ddof": ("ddof=1", "ddof=0", "So few models: divide by n - 1, that is ddof=1."),
             "offline": (
                 "norm.logpdf(phi, ins.mean(), ins.std(ddof=1)) - norm.logpdf(phi, outs.mean(), outs.std(ddof=1))",
@@ -106,6 +117,22 @@ EXERCISES = (
                 "accused[~members].mean() <=",
                 "(scores > t)[~members].mean() <=",
                 "You count members that tie with an innocent: equal scores are accused together.",
+            ),
+            "from below": (
+                "scores >= t",
+                "scores <= t",
+                "You accuse low scores: members score high, so accuse at or above the threshold.",
+            ),
+            "line": (
+                "return best",
+                "tries = [scores >= t for t in np.unique(scores)[::-1]]\n"
+                "    return np.interp(fpr, *([0, *(a[who].mean() for a in tries)] for who in (~members, members)))",
+                "You draw a line through a tie: equal scores are accused together, or not at all.",
+            ),
+            "parted": (
+                "for t in np.unique(scores):\n        accused = scores >= t",
+                "for t in range(len(scores)):\n        accused = np.argsort(np.argsort(-scores, kind='stable')) <= t",
+                "You part equal scores, by the order of their rows: a threshold accuses them together.",
             ),
             "limit on all": (
                 "accused[~members].mean()",

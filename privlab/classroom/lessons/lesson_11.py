@@ -31,16 +31,21 @@ def operating_point(frontier, floor):
     return min(candidates, key=lambda point: point.epsilon)
 
 
+def made_up_point(accuracy, epsilon, auc, at_1_percent, at_01_percent):
+    """A point with all by which an answer might rank, right or wrong; an attack that finds the same at all rates."""
+    found = {name: [at_1_percent] * 100 for name in ("true_positive_rates", "low", "high")}
+    measured = {"auc": auc, "tpr_at_1_percent": at_1_percent, "tpr_at_01_percent": at_01_percent}
+    guaranteed = {"epsilon": epsilon, "noise_multiplier": 20 / epsilon, "allowed": [epsilon / 100] * 100}
+    attacks = {"LiRA online": SimpleNamespace(**found, auc=auc)}
+    return SimpleNamespace(accuracy=accuracy, **guaranteed, **measured, attacks=attacks)
+
+
 def made_up_points(rng):
     """Points whose attacks were lucky or not, in any order: a frontier as the function sees it."""
     accuracy = np.sort(rng.uniform(0.8, 0.99, 6))
     columns = zip(accuracy, np.sort(rng.uniform(1, 30, 6)), rng.uniform(0.5, 0.9, (3, 6)).T, strict=True)
-    points = [
-        SimpleNamespace(accuracy=a, epsilon=e, noise_multiplier=20 / e, auc=u, tpr_at_1_percent=v, tpr_at_01_percent=w)
-        for a, e, (u, v, w) in columns
-    ]
-    # One is dominated: as accurate as the best nearly, at a worse guarantee.
-    points.append(SimpleNamespace(**{**vars(points[3]), "epsilon": 40.0, "auc": 0.5, "tpr_at_1_percent": 0.01}))
+    points = [made_up_point(a, e, *measured) for a, e, measured in columns]
+    points.append(made_up_point(accuracy[3], 40.0, 0.5, 0.01, 0.5))  # dominated, by luck of the attack the best
     return [points[i] for i in rng.permutation(7)]
 
 
@@ -87,6 +92,17 @@ EXERCISES = (
             ),
             "not for arrays": ("np.minimum(", "min(", "It fails on arrays: use np.minimum, not min."),
             "sign": ("np.exp(-epsilon)", "np.exp(epsilon)", "In the backward line stands e to the *minus* epsilon."),
+            "backward only": (
+                "np.minimum(forward, backward)",
+                "backward",
+                "Only the backward line tells: at small rates the forward one must be the smaller.",
+            ),
+            "no delta backward": ("1 - delta - false", "1 - false", "delta is missing in the backward line."),
+            "one number": (
+                "np.minimum(forward, backward)",
+                "np.min([forward, backward])",
+                "An array of rates must give as many bounds: use np.minimum, not np.min.",
+            ),
         },
         cases=rates,
     ),

@@ -37,6 +37,9 @@ ENDS = (
     "    q_high = beta.ppf(0.975, alarms + 1, trials - alarms) if alarms < trials else 1.0"
 )
 
+BOUND = "np.log((p_low - delta) / q_high)"
+GUARDED = f"{BOUND} if p_low - delta > q_high else 0.0"
+
 EXERCISES = (
     Exercise(
         "12.a",
@@ -65,6 +68,21 @@ EXERCISES = (
                 "",
                 "The bound is never below 0, and 0 where the logarithm is undefined.",
             ),
+            "no edges": (
+                f"{ENDS}\n    return {GUARDED}",
+                f"{ENDS.replace(' if hits else 0.0', '').replace(' if alarms < trials else 1.0', '')}\n    return {BOUND}",
+                "NaN: with no hits the lower end is 0, with alarms in all runs the upper end is 1, and the bound is 0.",
+            ),
+            "far ends": (
+                ENDS,
+                ENDS.replace("0.025", "near").replace("0.975", "0.025").replace("near", "0.975"),
+                "You took the far ends: p must be the least, q the most.",
+            ),
+            "sides": (
+                ENDS,
+                ENDS.replace("hits", "runs").replace("alarms", "hits").replace("runs", "alarms"),
+                "Did you exchange the sides? Hits belong to p, alarms to q.",
+            ),
         },
         cases=counts,
     ),
@@ -85,6 +103,7 @@ EXERCISES = (
             "no ridge": (" + 4 * s**2 * np.eye(len(F))", "", "You ignore the noise: without the ridge it is blown up."),
             "no 4": ("4 * s**2", "s**2", "The factor 4 is missing: a coin less 1/2 has variance 1/4."),
             "no square": ("s**2", "s", "s is a deviation: square it."),
+            "sign": ("F @ moved.T).T", "F @ -moved.T).T", "The sign is wrong: members must score high."),
             "verdicts": (
                 "moved.T).T",
                 "moved.T).T > 0",

@@ -54,10 +54,10 @@ def fastest(W, c):
 
 
 def rounds(rng):
-    """Ratios on both sides of the square, where the two neighbours tie near k (k + 1), and one below 1."""
+    """Ratios on both sides of k (k + 1), where two neighbours tie; one that may be rounded, and one below 1."""
     costs = enumerate(rng.uniform(0.1, 5, 5).tolist(), 1)
     cases = [((k * (k + 1) + off) * c, c) for k, c in costs for off in (-0.1, 0.1)]
-    return [*cases, (1.0, float(rng.uniform(5, 9))), (float(rng.uniform(900, 990)), 0.1)]
+    return [*cases, (2.7**2, 1.0), (1.0, float(rng.uniform(5, 9))), (float(rng.uniform(900, 990)), 0.1)]
 
 
 EXERCISES = (
@@ -78,6 +78,9 @@ EXERCISES = (
                 "ran 2 times",
             ),
             "no star": ("work(*arguments)", "work(arguments)", "star included"),
+            "wrapped": ("work(*arguments))", "[work(*arguments)])", "your future holds"),
+            "empty": ("future.set_result(work(*arguments))", "work(*arguments)", "whoever waits for it waits for ever"),
+            "empty error": ("future.set_exception(error)", "pass", "A task that raises leaves an empty future"),
             "raises": ("future.set_exception(error)", "raise", "Your engine raises what the task raises"),
             "swallowed": ("future.set_exception(error)", "future.set_result(None)", "looks like a success"),
         },
@@ -92,15 +95,30 @@ EXERCISES = (
             "The answer is rarely whole: compare the neighbours. At least one worker is needed.",
         ],
         {
-            "rounded": (
-                "return min((near, near + 1), key=lambda k: W / k + k * c)",
-                "return round((W / c) ** 0.5)",
-                "Rounding the root is not enough: compare the two neighbours.",
-            ),
             "down": (
                 "min((near, near + 1), key=lambda k: W / k + k * c)",
                 "near",
                 "Rounding down is not enough: compare the neighbours.",
+            ),
+            "rounded": (
+                "return min((near, near + 1), key=lambda k: W / k + k * c)",
+                "return max(1, round((W / c) ** 0.5))",
+                "Rounding the root is not enough: compare the two neighbours.",
+            ),
+            "up": (
+                "min((near, near + 1), key=lambda k: W / k + k * c)",
+                "-int(-((W / c) ** 0.5) // 1)",
+                "Rounding up is not enough: compare the neighbours.",
+            ),
+            "none": (
+                "return min((near, near + 1), key=lambda k: W / k + k * c)",
+                "return min((near, near + 1), key=lambda k: W / k + k * c) if W > c else 0",
+                "Where a message costs more than the work, stay with one worker, not none.",
+            ),
+            "ratio": (
+                "min((near, near + 1), key=lambda k: W / k + k * c)",
+                "W / c",
+                "W / c is not yet the minimum: set the derivative to zero, and take a root.",
             ),
             "no root": ("** 0.5", "** 1", "W / c workers are as slow as one: did you forget the square root?"),
             "fraction": (
