@@ -5,10 +5,16 @@ INSTALLED := .venv/.installed
 # JupyterLab refuses to start as root (in a container, say) unless told that this is meant.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: lab test slow browser notebooks results
+.PHONY: lab app test slow browser grading notebooks results pages gallery bench
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb --KernelManager.transport_encryption=auto $(AS_ROOT)
+
+# The main experiment under sliders, as a page without code. A kernel ends two minutes after its page is closed.
+app: $(BIN)/voila
+	JUPYTER_PATH=notebooks/app $(BIN)/voila notebooks/app/leakage_versus_accuracy.ipynb --template=offline \
+	    --KernelManager.transport_encryption=auto \
+	    --MappingKernelManager.cull_idle_timeout=120 --MappingKernelManager.cull_interval=30
 
 test: $(INSTALLED)
 	$(BIN)/ruff check
@@ -25,8 +31,12 @@ slow: $(INSTALLED)
 browser: $(INSTALLED)
 	$(BIN)/pytest tests/browser -p no:nbval -o addopts=
 
+# nbgrader takes the lessons; in an environment of its own, as it adds itself to JupyterLab. Some minutes.
+grading: build/grading/.installed
+	build/grading/bin/pytest tests/classroom/test_nbgrader.py -p no:nbval -o addopts=
+
 notebooks: $(INSTALLED)
-	$(BIN)/python notebooks/execute.py
+	$(BIN)/python notebooks/execute.py --timing docs/timing.md
 
 # What takes a notebook too long to compute; some minutes.
 results: $(INSTALLED)
@@ -40,12 +50,36 @@ results: $(INSTALLED)
 	$(BIN)/python -m privlab frontier --dataset breast_cancer --noise 0 2 5.6 \
 	    --json notebooks/results/breast_cancer_frontier.json --png notebooks/results/breast_cancer_frontier.png
 
-$(INSTALLED): pyproject.toml
+# The same work by privlab and by its peers, to benchmarks/RESULTS.md; with nothing else running, some ten minutes.
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
+
+# The course as HTML and slides in build/, to read and to show without Jupyter, scripts or a network.
+pages: $(INSTALLED)
+	$(BIN)/python docs/pages.py
+
+gallery: $(INSTALLED)
+	$(BIN)/python docs/gallery.py
+
+# $(call install,FOLDER,EXTRAS): make an environment in FOLDER, or add to it.
+define install
 	@if command -v uv >/dev/null; then \
-	    echo "Setting up .venv with uv" && uv venv --quiet --allow-existing .venv && \
-	    uv pip install --quiet --python $(BIN)/python --editable '.[test]'; \
+	    echo "Setting up $(1) with uv" && uv venv --quiet --allow-existing $(1) && \
+	    uv pip install --quiet --python $(1)/bin/python --editable '.[$(2)]'; \
 	else \
-	    echo "Setting up .venv with pip (two minutes or so)" && $(PYTHON) -m venv .venv && \
-	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'; \
+	    echo "Setting up $(1) with pip (two minutes or so)" && $(PYTHON) -m venv $(1) && \
+	    $(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(2)]'; \
 	fi
+endef
+
+$(INSTALLED): pyproject.toml
+	$(call install,.venv,test)
+	@touch $@
+
+$(BIN)/voila: | $(INSTALLED)
+	$(call install,.venv,app)
+
+GRADING := grading,test
+build/grading/.installed: pyproject.toml
+	$(call install,build/grading,$(GRADING))
 	@touch $@

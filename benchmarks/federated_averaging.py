@@ -1,28 +1,41 @@
-"""The same federated averaging by privlab and by Flower's simulation engine: seconds, and CPU seconds of all processes.
+"""The same federated averaging by privlab, Flower, pfl and a loop over Dask: seconds, and CPU seconds of all processes.
 
-Run ``python -m benchmarks.federated_averaging``, with ``--peer-python`` if Flower is installed somewhere.
+Run ``python -m benchmarks.federated_averaging``.
 """
 
 import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.federated_job import BIAS, WEIGHT, Job
-from benchmarks.measure import Cost, run_and_measure, spread
-from benchmarks.peers import environment, flower_python
+from benchmarks.measure import Cost, run_and_measure
+from benchmarks.peers import PeerMissing, environment, installed, peer_python
 from benchmarks.records import tiled_mnist
+from benchmarks.results import Comparison, Line, version
 from privlab.data import Dataset
 from privlab.learning import Parameters, softmax_regression
 from privlab.sharding import partition
 
-JOBS = ((10, 10, 1), (100, 10, 1), (500, 5, 1), (2, 4, 10))  # clients, rounds, local epochs of a round
-QUANTITIES = ("seconds", "steady round", "CPU seconds", "CPU of a steady round")
+QUANTITIES = ("whole command, by the clock", "steady round, by the clock", "whole command", "steady round")
+SIDES = {"Flower": ("flower", "flwr"), "pfl": ("pfl", "pfl"), "Dask": (None, "distributed")}  # environment, package
+FAIR = (
+    "All read the same files, start from the same parameters and run the same function for a client's local steps; the script "
+    "stops where accuracies differ by more than 0.001.",
+    "The whole command is from the start of the interpreter to its end, with imports and processes; a steady round is any but the "
+    "first. privlab, Flower and Dask use two processes and pfl one, so compare pfl by CPU time.",
+    "privlab's workers add up their clients' updates and send the sum. Flower and Dask send each client's, which strategies such "
+    "as medians need, through machinery that also runs on many machines, and Flower's on real devices with real networks.",
+    "pfl adds up in one process too, which the loops of its users in PyTorch and TensorFlow share; it spreads over GPUs and "
+    "machines. The loop over Dask was written for this page, and is what an afternoon gives.",
+    "Where each client computes for seconds, all engines cost the same.",
+)
 
 
 @dataclass(frozen=True)
@@ -40,24 +53,38 @@ class Side:
         return self.cost.seconds, statistics.median(rounds), self.cost.cpu_seconds, cpu
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a table for each job."""
+def main(arguments: Sequence[str] | None = None) -> Comparison:
+    """Measure, print and return what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer-python", type=Path, help="a Python with flwr[simulation]; one is made otherwise")
-    parser.add_argument("--no-peer", action="store_true", help="run only privlab")
     parser.add_argument("--rows", type=int, default=60_000, help="training records of 784 numbers")
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--jobs", type=int, nargs="+", default=range(len(JOBS)), help="which, from 0")
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=1, help="local epochs of a round")
+    parser.add_argument("--pairs", type=int, default=5)
     args = parser.parse_args(arguments)
-    peer = None if args.no_peer else flower_python(args.peer_python)
     data = tiled_mnist(args.rows)
-    for clients, rounds, epochs in (JOBS[i] for i in args.jobs):
-        with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-            job = write_job(Path(folder), data, clients, rounds, epochs)
-            print(
-                f"{clients} clients, {rounds} rounds of {epochs} local epoch(s), {job.local_steps} steps of {job.batch_size}"
-            )
-            compare(Path(folder), data, peer, args.repeats)
+    versions, notes = version("privlab", "distributed"), list(FAIR)
+    peers = {}
+    for name, (where, package) in SIDES.items():
+        try:
+            peers[name] = sys.executable if where is None else peer_python(where)
+            versions |= {package: installed(peers[name], package)}
+        except PeerMissing as missing:
+            notes.append(f"Not measured: {missing}.")
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        job = write_job(Path(folder), data, args.clients, args.rounds, args.epochs)
+        found, reached = compare(Path(folder), data, peers, args.pairs)
+    comparison = Comparison(
+        "Federated averaging",
+        f"Softmax regression on {args.rows:,} records of MNIST (5,000, repeated), {job.clients} clients, {job.rounds} rounds of "
+        f"{job.local_steps} steps of {job.batch_size} records, all clients in every round. CPU time of all processes together, "
+        f"unless it says by the clock. Test accuracy {reached:.1%} on all sides.",
+        [Line(what, values) for what, values in found.items()],
+        versions,
+        notes,
+    )
+    print(comparison.markdown())
+    return comparison
 
 
 def write_job(folder: Path, data: Dataset, clients: int, rounds: int, epochs: int) -> Job:
@@ -70,30 +97,28 @@ def write_job(folder: Path, data: Dataset, clients: int, rounds: int, epochs: in
     return job
 
 
-def run_side(module: str, python: str | Path, folder: Path) -> Side:
+def run_side(name: str, python: str | Path, folder: Path) -> Side:
     """Run one side in a process of its own, from the start of its interpreter to its end."""
-    cost = run_and_measure([str(python), "-m", f"benchmarks.{module}", str(folder)], environment())
+    cost = run_and_measure([str(python), "-m", f"benchmarks.federated_{name}", str(folder)], environment())
     with np.load(folder / "result.npz", allow_pickle=False) as result:
         return Side(cost, {WEIGHT: result["weight"], BIAS: result["bias"]}, result["stamps"].tolist())
 
 
-def compare(folder: Path, data: Dataset, peer: Path | None, repeats: int) -> None:
-    """Print the peer's costs over privlab's, run in turn, after making sure that both reach the same accuracy."""
-    ratios = []
-    for _ in range(repeats):
-        ours = run_side("federated_privlab", sys.executable, folder)
+def compare(
+    folder: Path, data: Dataset, peers: Mapping[str, str | Path], pairs: int
+) -> tuple[dict[str, list[float]], float]:
+    """Return each peer's costs over privlab's, run in turn, and the accuracy, after making sure that all reach the same."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in range(pairs):
+        ours = run_side("privlab", sys.executable, folder)
         reached = accuracy(ours.parameters, data)
-        print("  privlab:", ", ".join(f"{n} {q:.2f}" for n, q in zip(QUANTITIES, ours.quantities(), strict=True)))
-        if peer is None:
-            continue
-        theirs = run_side("federated_flower", peer, folder)
-        print("  Flower: ", ", ".join(f"{n} {q:.2f}" for n, q in zip(QUANTITIES, theirs.quantities(), strict=True)))
-        if abs(reached - accuracy(theirs.parameters, data)) > 0.001:
-            raise RuntimeError(f"accuracies differ: {reached:.4f} and {accuracy(theirs.parameters, data):.4f}")
-        ratios.append(np.divide(theirs.quantities(), ours.quantities()))
-    print(f"  accuracy {reached:.3f}", "" if peer is None else "on both sides")
-    for name, values in zip(QUANTITIES, np.transpose(ratios), strict=True) if ratios else ():
-        print(f"  {name + ', Flower over privlab':44} {spread(values, 1)}")
+        for name, python in peers.items():
+            theirs = run_side(name.lower(), python, folder)
+            if abs(reached - accuracy(theirs.parameters, data)) > 0.001:
+                raise RuntimeError(f"accuracies differ: {reached:.4f} and {accuracy(theirs.parameters, data):.4f}")
+            for what, ratio in zip(QUANTITIES, np.divide(theirs.quantities(), ours.quantities()), strict=True):
+                found[f"{what}, {name} over privlab"].append(float(ratio))
+    return found, reached
 
 
 def accuracy(parameters: Parameters, data: Dataset) -> float:

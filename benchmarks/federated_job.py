@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,6 +49,12 @@ def local_sgd(folder: Path, job: Job, parameters: Parameters, client: int, numbe
     answer: workers.Answer = pickle.loads(workers.run(pickle.dumps(task, -1)))
     change = workers.floating_point(answer.sums)
     return {name: array + change[name].astype(array.dtype) for name, array in parameters.items()}, stop - start
+
+
+def average(answers: Sequence[tuple[Parameters, int]]) -> Parameters:
+    """Return the mean of the clients' parameters, weighted by their records."""
+    sizes = [size for _, size in answers]
+    return {name: np.average([own[name] for own, _ in answers], axis=0, weights=sizes) for name in answers[0][0]}
 
 
 def write_result(folder: Path, parameters: Parameters, stamps: list[float]) -> None:

@@ -1,25 +1,22 @@
 """Ratios of CPU time, and what a command costs with all the processes that it starts."""
 
+import cProfile
+import pstats
+import re
 import resource
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 INTERVAL = 0.1  # seconds between two looks at the processes
 LIMIT = 1200  # seconds that a command may take
-
-
-def spread(values: Iterable[float], digits: int = 2) -> str:
-    """Write the median, and in brackets the smallest and the largest."""
-    values = sorted(values)
-    middle, low, high = (f"{value:.{digits}f}" for value in (statistics.median(values), values[0], values[-1]))
-    return f"{middle} ({low} to {high})"
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -29,6 +26,13 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+def cpu_and_clock(work: Callable[[], object]) -> NDArray:
+    """Return the CPU time of this process and the seconds by the clock, both of some work."""
+    start = time.perf_counter()
+    cpu = cpu_seconds(work)
+    return np.array([cpu, time.perf_counter() - start])
+
+
 def cpu_ratios(work: Callable[[], object], reference: Callable[[], object], pairs: int) -> list[float]:
     """Return CPU times of ``work`` over those of ``reference``, each pair measured back to back."""
     ratios = []
@@ -36,6 +40,23 @@ def cpu_ratios(work: Callable[[], object], reference: Callable[[], object], pair
         below = cpu_seconds(reference)
         ratios.append(cpu_seconds(work) / below)
     return ratios
+
+
+def profiled(work: Callable[[], object], lines: int = 5) -> str:
+    """Return in words which functions use most CPU time, their own only, and how much other threads use."""
+    profile, start = cProfile.Profile(time.thread_time), time.thread_time()
+    whole = cpu_seconds(lambda: profile.runcall(work))
+    stats: Any = pstats.Stats(profile)
+    others = 1 - (time.thread_time() - start) / whole
+    spent = sorted(((own, name) for (_, _, name), (_, _, own, _, _) in stats.stats.items()), reverse=True)
+    words = (f"{_short(name)} {own / stats.total_tt:.0%}" for own, name in spent[:lines])
+    return f"{', '.join(words)} of the main thread's; other threads use {others:.0%} of all CPU time"
+
+
+def _short(name: str) -> str:
+    """Of ``<method 'take' of 'numpy.ndarray' objects>`` leave ``take``, of ``<built-in method numpy.x.dot>`` leave ``dot``."""
+    method = re.search(r"method '(\w+)' of", name)
+    return method[1] if method else name.strip("<>").rpartition(".")[2]
 
 
 @dataclass(frozen=True)

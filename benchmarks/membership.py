@@ -1,14 +1,13 @@
 """What membership inference costs: LiRA end to end against SACRO-ML's, and its scores against loops over records.
 
-Run ``python -m benchmarks.membership``, with ``--peer-python`` if SACRO-ML is installed somewhere.
+Run ``python -m benchmarks.membership``.
 """
 
 import argparse
-import json
 import math
-import subprocess
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,65 +17,87 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from benchmarks.measure import cpu_ratios, spread
-from benchmarks.peers import environment, sacro_python
+from benchmarks.measure import cpu_ratios
+from benchmarks.peers import Peer, beside
+from benchmarks.results import Comparison, Line, version
 from privlab.data import Dataset, load_digits
 from privlab.leakage import Recipe, Shadows, lira, rmia, roc, shadow_models
 
+Found = dict[str, list[float]]
+FAIR = (
+    "One of the networks is the target, the others its shadow models; all with the same steps, batch size, learning rate and "
+    "momentum. With the same networks privlab makes each in turn the target, at no cost.",
+    "SACRO-ML trains scikit-learn's networks one after the other, in double precision, as in single precision its log-odds are "
+    "infinite, and writes each to disk; privlab trains 16 at a time in single precision. SACRO-ML attacks any classifier and "
+    "writes reports for those who decide on release; no report is written here.",
+    "The loops are the definitions, over targets and records, in NumPy and SciPy; the script stops unless they give the same "
+    "scores: RMIA's counts exactly, LiRA's ratios to rounding.",
+)
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print all ratios."""
+
+def main(arguments: Sequence[str] | None = None) -> Comparison:
+    """Measure, print and return what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer-python", type=Path, help="a Python with sacroml; one is made otherwise")
     parser.add_argument("--no-peer", action="store_true", help="run only privlab")
-    parser.add_argument("--models", type=int, default=64, help="enough to have some with and without each record")
+    parser.add_argument("--models", type=int, default=32, help="enough to have some with and without each record")
     parser.add_argument("--records", type=int, default=1348, help="of the digits, of which each model gets about half")
-    parser.add_argument("--passes", type=int, default=60, help="over each model's training set")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--passes", type=int, default=30, help="over each model's training set")
+    parser.add_argument("--pairs", type=int, default=5)
     args = parser.parse_args(arguments)
-    digits = load_digits()
+    digits, found = load_digits(), defaultdict(list)
     digits = replace(digits, x_train=digits.x_train[: args.records], y_train=digits.y_train[: args.records])
     recipe = Recipe(steps=args.passes * (len(digits.x_train) // 2 // Recipe.batch_size))
-    peer = None if args.no_peer else sacro_python(args.peer_python)
-    shadows = end_to_end(digits, recipe, args.models, peer, args.repeats)
-    against_loops(shadows, args.repeats)
+    versions, notes = version("privlab", "scipy"), list(FAIR)
+    with beside("sacro", "benchmarks.membership_sacro", versions, notes, wanted=not args.no_peer) as peer:
+        for seed in range(args.pairs):
+            shadows = end_to_end(digits, recipe, args.models, peer, seed, found)
+    against_loops(shadows, args.pairs, found)
+    comparison = Comparison(
+        "Membership inference",
+        f"LiRA on {len(digits.x_train):,} digits with {args.models} networks of {recipe.hidden} hidden units, "
+        f"{recipe.steps} steps; CPU time.",
+        [Line(what, values) for what, values in found.items()],
+        versions,
+        notes,
+    )
+    print(comparison.markdown())
+    return comparison
 
 
-def end_to_end(digits: Dataset, recipe: Recipe, models: int, peer: Path | None, repeats: int) -> Shadows:
-    """Train models, attack one of them by the others, on both sides in turn; print, and return what privlab's models say."""
-    ratios = []
-    for seed in range(repeats):
-        start = time.process_time()
-        shadows = shadow_models(digits, count=models, seed=seed, workers=1, recipe=recipe, progress=False)
-        scores = lira(shadows.confidences, shadows.members)
-        ours = time.process_time() - start
-        one, all_targets = roc(scores[0], shadows.members[0]), roc(scores, shadows.members)
-        print("privlab: ", _words(shadows.accuracies[0], one.auc, one.tpr_at(0.01)))
-        print(f"  all {models} targets:", _words(shadows.accuracies.mean(), all_targets.auc, all_targets.tpr_at(0.01)))
-        if peer is not None:
-            found = sacro(peer, digits, recipe, models, shadows.members[0])
-            print("SACRO-ML", found["version"], _words(found["accuracy"], found["auc"], found["tpr"]))
-            ratios.append(found["cpu_seconds"] / ours)
-    if ratios:
-        print(f"CPU of LiRA with {models} models on the digits, SACRO-ML's over privlab's:", spread(ratios, 1))
+def end_to_end(digits: Dataset, recipe: Recipe, models: int, peer: Peer | None, seed: int, found: Found) -> Shadows:
+    """Train models and attack one of them by the others, on both sides; return what privlab's models say."""
+    start = time.process_time()
+    shadows = shadow_models(digits, count=models, seed=seed, workers=1, recipe=recipe, progress=False)
+    scores = lira(shadows.confidences, shadows.members)
+    ours = time.process_time() - start
+    found["AUC of one target, privlab"].append(roc(scores[0], shadows.members[0]).auc)
+    found[f"AUC of all {models} targets, privlab"].append(roc(scores, shadows.members).auc)
+    found["test accuracy of the target, privlab, %"].append(100 * shadows.accuracies[0])
+    if peer is not None:
+        theirs = sacro(peer, digits, recipe, models, shadows.members[0])
+        found["AUC of one target, SACRO-ML"].append(theirs["auc"])
+        found["test accuracy of the target, SACRO-ML, %"].append(100 * theirs["accuracy"])
+        found["LiRA end to end: SACRO-ML over privlab"].append(theirs["cpu_seconds"] / ours)
     return shadows
 
 
-def sacro(peer: Path, digits: Dataset, recipe: Recipe, models: int, members: NDArray[np.bool_]) -> dict:
+def sacro(peer: Peer, digits: Dataset, recipe: Recipe, models: int, members: NDArray[np.bool_]) -> dict:
     """Let the peer attack a model trained on these members by models - 1 others."""
     with tempfile.TemporaryDirectory() as folder:
         names = ("x_train", "y_train", "x_test", "y_test")
         np.savez(Path(folder) / "digits.npz", members=members, **{name: getattr(digits, name) for name in names})
-        passes = round(
-            recipe.steps / math.ceil(members.sum() / recipe.batch_size)
-        )  # it uses the last, smaller batch too
-        settings = (folder, models - 1, recipe.hidden, passes, recipe.batch_size, recipe.learning_rate)
-        command = [str(peer), "-m", "benchmarks.membership_sacro", *map(str, settings)]
-        result = subprocess.run(command, env=environment(), check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(result.stdout.splitlines()[-1])
+        return peer.ask(
+            folder=folder,
+            shadows=models - 1,
+            hidden=recipe.hidden,
+            # It uses the last, smaller batch of a pass too.
+            passes=round(recipe.steps / math.ceil(members.sum() / recipe.batch_size)),
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+        )
 
 
-def against_loops(shadows: Shadows, repeats: int) -> None:
+def against_loops(shadows: Shadows, pairs: int, found: Found) -> None:
     """All targets' scores from the same models, against a loop over targets and records; the scores are compared."""
     confidences, members = shadows.confidences.astype(np.float64), shadows.members
     log_p, population = -shadows.losses, -shadows.population_losses
@@ -87,15 +108,13 @@ def against_loops(shadows: Shadows, repeats: int) -> None:
     if not np.array_equal(np.floor(fast_rmia * (population.shape[1] + 1)), rmia_by_loops(log_p, members, population)):
         raise RuntimeError("RMIA's scores differ from the loop's")
     size = f"{len(members)} targets and {members.shape[1]:,} records"
-    fast, slow = (
-        partial(lira, confidences, members, variance="per-example"),
+    found[f"LiRA's scores of {size}: a loop over privlab"] = cpu_ratios(
         partial(lira_by_loops, confidences, members),
+        partial(lira, confidences, members, variance="per-example"),
+        pairs,
     )
-    print(f"CPU of LiRA's scores of {size}, loop over privlab:", spread(cpu_ratios(slow, fast, repeats)))
-    fast, slow = partial(rmia, log_p, members, population), partial(rmia_by_loops, log_p, members, population)
-    print(
-        f"CPU of RMIA's scores of {size} by {population.shape[1]} others, loop over privlab:",
-        spread(cpu_ratios(slow, fast, repeats)),
+    found[f"RMIA's scores of {size}: a loop over privlab"] = cpu_ratios(
+        partial(rmia_by_loops, log_p, members, population), partial(rmia, log_p, members, population), pairs
     )
 
 
@@ -122,10 +141,6 @@ def rmia_by_loops(log_p: NDArray, members: NDArray[np.bool_], population: NDArra
             reference = (p[others & ~members[:, record], record].mean() + 1) / 2
             scores[target, record] = (p[target, record] / reference / ratio_population >= 1).sum()
     return scores
-
-
-def _words(accuracy: float, auc: float, tpr: float) -> str:
-    return f"test accuracy {accuracy:.3f}, AUC {auc:.3f}, members found at 1 % false alarms {tpr:.1%}"
 
 
 if __name__ == "__main__":

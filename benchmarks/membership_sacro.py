@@ -1,8 +1,6 @@
 """LiRA by SACRO-ML; run by `benchmarks.membership` in the peer's environment."""
 
-import json
 import logging
-import sys
 import tempfile
 import time
 import warnings
@@ -11,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from sacroml.attacks.likelihood_attack import LIRAAttack
 from sacroml.attacks.target import Target
-from sacroml.version import __version__
 from sklearn.neural_network import MLPClassifier
 
+from benchmarks.peers import serve
 
-def attack(folder: Path, shadows: int, hidden: int, passes: int, batch_size: int, learning_rate: float) -> dict:
+
+def attack(folder: str, shadows: int, hidden: int, passes: int, batch_size: int, learning_rate: float) -> dict:
     """Train the target and attack it; no report is written."""
-    with np.load(folder / "digits.npz", allow_pickle=False) as arrays:
+    with np.load(Path(folder) / "digits.npz", allow_pickle=False) as arrays:
         x, y, members, x_test, y_test = (arrays[n] for n in ("x_train", "y_train", "members", "x_test", "y_test"))
     # In single precision its log-odds of a sure model are infinite, and it stops.
     x, x_test = x.astype(np.float64), x_test.astype(np.float64)
@@ -45,12 +44,10 @@ def attack(folder: Path, shadows: int, hidden: int, passes: int, batch_size: int
         "accuracy": network.score(x_test, y_test),
         "auc": float(found["AUC"]),
         "tpr": float(np.max(found["tpr"][np.asarray(found["fpr"]) <= 0.01])),
-        "version": __version__,
     }
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
-    kinds = (Path, int, int, int, int, float)
-    print(json.dumps(attack(*(kind(value) for kind, value in zip(kinds, sys.argv[1:], strict=True)))))
+    serve(attack, "sacroml")

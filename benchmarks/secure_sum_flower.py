@@ -1,7 +1,5 @@
 """One client of a secure sum by Flower's SecAgg+ client code; run by `benchmarks.secure_sum` in the peer's environment."""
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +14,8 @@ from flwr.client.mod.secure_aggregation.secaggplus_mod import (
 )
 from flwr.common import ndarrays_to_parameters
 from flwr.common.secure_aggregation.secaggplus_constants import Key
+
+from benchmarks.peers import serve
 
 
 def client_seconds(dimension: int, neighbours: int, threshold: int) -> float:
@@ -51,5 +51,4 @@ def client_seconds(dimension: int, neighbours: int, threshold: int) -> float:
 
 
 if __name__ == "__main__":
-    dimension, neighbours, threshold, repeats = map(int, sys.argv[1:])
-    print(json.dumps([client_seconds(dimension, neighbours, threshold) for _ in range(repeats)]))
+    serve(client_seconds, "flwr")

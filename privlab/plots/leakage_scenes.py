@@ -168,7 +168,8 @@ class FrontierScene:
         ]
         obstacles = np.concatenate([np.hstack([corner - grow, other + grow]) for corner, other, grow in spans])
         here = here[self.named]
-        centres = place(here, self.sizes, obstacles, self.axes.bbox.extents)
+        # At whole pixels, where a live picture prints again what it has drawn once.
+        centres = place(here, self.sizes, obstacles, self.axes.bbox.extents).round()
         # Fractions of the axes, not pixels: the picture may be saved at another resolution.
         inverse = self.axes.transAxes.inverted()
         for label, centre in zip(self.labels, inverse.transform(centres), strict=True):

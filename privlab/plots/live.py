@@ -22,10 +22,14 @@ from typing import Any, cast
 
 import numpy as np
 from matplotlib.artist import Artist
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 
 from privlab.plots.style import encode, styled
+
+_SHEET: Any = RendererAgg  # as most of matplotlib, it has no type hints
+_PARTS = 4  # of a pixel: as near as this a text is put where it belongs
+_TEXTS = 500  # kept, some kilobytes each
 
 
 class Picture:
@@ -82,7 +86,7 @@ class Picture:
         self._layers = [sorted(chain(*level), key=lambda artist: artist.get_zorder()) for level in levels]
         for artist in chain(*self._layers):
             artist.set_animated(True)
-        self._canvas = cast(Any, FigureCanvasAgg(self.figure))  # its methods have no type hints
+        self._canvas = cast(Any, _Canvas(self.figure))  # its methods have no type hints
         with styled():
             self._canvas.draw()
         self._below = [self._canvas.copy_from_bbox(self.figure.bbox)]
@@ -90,3 +94,50 @@ class Picture:
     def _draw(self, layer: Iterable[Artist]) -> None:
         for artist in layer:
             artist.draw(self._canvas.renderer)
+
+
+class _Canvas(FigureCanvasAgg):
+    """Draws with a `_Printer`."""
+
+    def __init__(self, figure: Figure) -> None:
+        super().__init__(figure)
+        self._printer = _Printer(*self.get_width_height(), figure.dpi)
+
+    def get_renderer(self) -> RendererAgg:
+        return self._printer
+
+
+class _Printer(RendererAgg):
+    """Draws a text once and then prints its pixels, at whole pixels: letters take most of the time of a picture."""
+
+    def __init__(self, *size: float) -> None:
+        cast(Any, super()).__init__(*size)
+        self._printed: dict[Any, tuple[int, int, Any]] = {}
+
+    def draw_text(self, gc: Any, x: float, y: float, s: str, prop: Any, angle: float, *how: Any, **more: Any) -> None:
+        column, row = round(_PARTS * x), round(_PARTS * y)
+        part = column % _PARTS / _PARTS, row % _PARTS / _PARTS
+        key = s, hash(prop), angle, gc.get_rgb(), part
+        if key not in self._printed:
+            if len(self._printed) == _TEXTS:
+                self._printed.clear()
+            self._printed[key] = self._letters(gc, part, s, prop, angle, *how, **more)
+        left, top, letters = self._printed[key]
+        if letters.size:
+            bottom = round(self.height) - row // _PARTS - top - len(letters)
+            self.draw_image(self.new_gc(), column // _PARTS + left, bottom, letters)
+
+    def _letters(
+        self, gc: Any, part: tuple[float, float], s: str, prop: Any, angle: float, *how: Any, **more: Any
+    ) -> tuple[int, int, Any]:
+        """Where a text begins, from its anchor to the right and down, and its pixels from the bottom up."""
+        width, height, _ = cast(Any, self).get_text_width_height_descent(s, prop, False)
+        across, down = (round(side) + 9 for side in ((width, height) if angle == 0 else (width + height,) * 2))
+        sheet, look = _SHEET(2 * across, 2 * down, self.dpi), self.new_gc()  # the anchor in the middle
+        look.copy_properties(gc)
+        look.set_clip_rectangle(None)
+        sheet.draw_text(look, across + part[0], down + part[1], s, prop, angle, *how, **more)
+        pixels = np.asarray(sheet.buffer_rgba())
+        inked = [np.flatnonzero(pixels[..., 3].any(axis=axis)) for axis in (1, 0)]
+        rows, columns = (slice(place[0], place[-1] + 1) if place.size else slice(0, 0) for place in inked)
+        return columns.start - across, rows.start - down, pixels[rows, columns][::-1].copy()

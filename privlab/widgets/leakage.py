@@ -118,7 +118,7 @@ class _LiveRun:
     def __init__(self, view: _Dashboard, dataset: Any) -> None:
         self.view, self.dataset = view, dataset
         self.wish = widgets.FloatText(
-            value=1.5, step=0.1, description="noise multiplier", style=WIDE, layout=widgets.Layout(width="220px")
+            value=1.5, step=0.1, description="another noise", style=WIDE, layout=widgets.Layout(width="220px")
         )
         self.button = widgets.Button(description="run live", tooltip="train the shadow models and attack them, now")
         self.message = widgets.Label()

@@ -26,6 +26,7 @@ import ipywidgets as widgets
 import traitlets
 
 from privlab.plots.style import epsilon_text, in_words
+from privlab.widgets.access import access
 
 WIDE = {"description_width": "8em"}
 
@@ -73,7 +74,8 @@ class Panel:
         )  # the trait is a view of memory
         width = int.from_bytes(self.still[16:20], "big")  # as the header of the PNG says, in pixels
         self.picture.layout = widgets.Layout(width=f"{width}px", max_width="100%")
-        self.widget = widgets.VBox([*controls.values(), self.picture, self.caption])
+        self.widget = widgets.VBox([*controls.values(), self.picture, self.caption, access(words)])
+        self.widget.add_class("privlab-panel")
 
     def redraw(self, _: Any = None) -> None:
         """Bring picture and caption up to the controls."""
@@ -93,7 +95,7 @@ def slider(description: str, options: Sequence[Any], value: Any = None, *, ends:
     """
     named = [option if isinstance(option, tuple) else (f"{option:g}", option) for option in options]
     control = widgets.SelectionSlider(
-        options=named, description=description, style=WIDE, layout=widgets.Layout(width="460px")
+        options=named, description=description, tooltip=description, style=WIDE, layout=widgets.Layout(width="460px")
     )
     if value is not None:
         control.value = value

@@ -1,57 +1,133 @@
-"""Each benchmark runs at a tiny size, without its peer and without processes of its own, and prints ratios."""
+"""Each benchmark runs at a tiny size, without its peers and without processes of its own, and returns what it printed."""
 
+import os
 import re
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from benchmarks import encryption, federated_averaging, federated_privlab, measure, membership, secure_sum, sharding
-from benchmarks.federated_job import BIAS, WEIGHT, Job, local_sgd, write_result
-from benchmarks.measure import Cost, cpu_ratios, run_and_measure, spread
+import benchmarks.__main__ as everything
+from benchmarks import federated_averaging, federated_privlab, measure, peers, sharding, start
+from benchmarks.federated_job import BIAS, WEIGHT, Job, average, local_sgd, write_result
+from benchmarks.measure import Cost, cpu_ratios, run_and_measure
 from benchmarks.records import tiled_mnist
+from benchmarks.results import Comparison, Line
 from privlab.learning import softmax_regression
 from privlab.sharding import InProcess, train_sharded
 
 TINY = {
-    "sharding": (sharding, ["--rows", "240", "--rounds", "2", "--repeats", "1", "--tasks", "5", "--clients", "9"]),
-    "encryption": (encryption, ["--mebibytes", "1", "--pairs", "1"]),
-    "secure sum": (secure_sum, ["--no-peer", "--dimension", "4000", "--neighbours", "4", "--threshold", "3"]),
-    "membership": (membership, ["--no-peer", "--models", "24", "--records", "160", "--passes", "2", "--repeats", "1"]),
+    "dp_sgd": ["--no-peer", "--epochs", "1", "--pairs", "1"],
+    "accountant": ["--no-peer", "--settings", "1"],
+    "shadow_training": ["--no-peer", "--steps", "12", "--looped", "1", "--pairs", "1"],
+    "membership": ["--no-peer", "--models", "24", "--records", "160", "--passes", "2", "--pairs", "1"],
+    "encryption": ["--no-peer", "--mebibytes", "1", "--box", "1", "--pairs", "1"],
+    "secure_sum": ["--no-peer", "--dimension", "4000", "--neighbours", "4", "--threshold", "3", "--pairs", "1"],
+    "sharding": ["--rows", "240", "--rounds", "2", "--repeats", "1", "--tasks", "5", "--clients", "9"],
+    "cost_curves": ["--sizes", "3", "--repeats", "1"],
+    "start": ["--modules", "data", "--repeats", "1"],
 }
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_it_runs_at_a_tiny_size(name, capsys, monkeypatch):
+def test_it_runs_at_a_tiny_size(name, capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(
         sharding, "train_sharded", lambda *a, workers, **k: train_sharded(*a, executor=InProcess(), **k)
     )
     monkeypatch.setattr(sharding, "bare_pool", lambda: ThreadPoolExecutor(2))
     monkeypatch.setattr(sharding, "process_pool", ThreadPoolExecutor)
     monkeypatch.setattr(sharding, "JOBS", {"softmax": (softmax_regression(784, 10), 8)})
-    module, arguments = TINY[name]
-    module.main(arguments)
-    printed = capsys.readouterr().out
-    assert re.search(r"\d+\.\d\d \(\d+\.\d\d to \d+\.\d\d\)", printed)
-    assert not re.search(r"\b(nan|inf)\b", printed)
+    monkeypatch.setattr(start, "PANELS", {"noise": start.PANELS["noise"]})
+    figure = tmp_path / "curves.png"
+    found = import_module(f"benchmarks.{name}").main(
+        [*TINY[name], *(("--figure", str(figure)) if name == "cost_curves" else ())]
+    )
+    assert capsys.readouterr().out.strip() == found.markdown().strip()
+    assert found.lines
+    assert all(np.isfinite(line.values).all() and len(line.values) for line in found.lines)
+    assert found.notes
+    assert found.versions
+    assert (found.figure is None) != (name == "cost_curves")
+    assert found.figure is None or figure.read_bytes()[1:4] == b"PNG"
+
+
+def test_every_comparison_is_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(everything, "PAGE", tmp_path / "RESULTS.md")
+    line = Line("peer over privlab", [3.0, 1.0, 2.0], at_least=2.5)
+
+    def apart(name):
+        if name == "sharding":
+            raise OSError("no processes left")
+        return Comparison(name, "Some work.", [line, Line("seconds", [1.0], at_most=2)], {"peer": "1.2"}, ["Fair."])
+
+    monkeypatch.setattr(everything, "apart", apart)
+    assert everything.main() == 1, "one failed"
+    page = everything.PAGE.read_text()
+    assert sorted([*TINY, "federated_averaging"]) == sorted(re.findall(r"^## (\w+)$", page, re.M))
+    assert "| peer over privlab | 2.00 (1.00 to 3.00) | at least 2.5 | **no** |" in page
+    assert "| seconds | 1.00 (1.00 to 1.00) | at most 2 | yes |" in page
+    assert "Not measured: OSError." in page
+    assert "peer 1.2" in page
+
+
+ECHO = """
+from benchmarks.peers import serve
+
+def answer(word):
+    print("by the way")
+    return word.upper()
+
+serve(answer, "numpy")
+"""
+
+
+def test_a_peer_answers_in_turn_and_tells_its_versions(tmp_path, monkeypatch):
+    (tmp_path / "echo.py").write_text(ECHO)
+    path = f"{tmp_path}{os.pathsep}{peers.ROOT}"
+    monkeypatch.setattr(peers, "peer_python", lambda name: sys.executable)
+    monkeypatch.setattr(peers, "environment", lambda: {**os.environ, "PYTHONPATH": path})
+    versions, notes = {}, []
+    with peers.beside("any", "echo", versions, notes) as peer:
+        assert [peer.ask(word="one"), peer.ask(word="two")] == ["ONE", "TWO"]
+        with pytest.raises(RuntimeError, match="ended with status 1"):
+            peer.ask(number=3)
+    assert versions == {"numpy": np.__version__}
+    assert not notes
+
+
+def test_a_peer_that_cannot_be_installed_is_a_note(tmp_path, monkeypatch):
+    def refused(command, **settings):
+        if "venv" in command:
+            command[-1].mkdir(parents=True)
+            return subprocess.CompletedProcess(command, 0)
+        return subprocess.CompletedProcess(command, 1, stderr="WARNING: slow\nERROR: no such package\n")
+
+    monkeypatch.setattr(peers.subprocess, "run", refused)
+    monkeypatch.setattr(peers, "ROOT", tmp_path)
+    notes = []
+    with peers.beside("tink", "echo", {}, notes) as peer:
+        assert peer is None
+    assert notes == ["Not measured: pip cannot install tink: ERROR: no such package."]
+    assert not (tmp_path / "build/tink").exists(), "so that the next run tries again"
 
 
 def averaged(folder, job, spoilt):
     """Federated averaging as a peer does it: by clients that know their parameters and records only."""
-    average = {name: np.load(folder / f"{file}.npy") for name, file in ((WEIGHT, "weight"), (BIAS, "bias"))}
+    parameters = {name: np.load(folder / f"{file}.npy") for name, file in ((WEIGHT, "weight"), (BIAS, "bias"))}
     for number in range(job.rounds):
-        answers = [local_sgd(folder, job, average, client, number) for client in range(job.clients)]
-        sizes = [size for _, size in answers]
-        average = {name: np.average([own[name] for own, _ in answers], axis=0, weights=sizes) for name in average}
-    write_result(folder, {name: -array if spoilt else array for name, array in average.items()}, [10.0, 20.0, 30.0])
+        parameters = average([local_sgd(folder, job, parameters, client, number) for client in range(job.clients)])
+    result = {name: -array if spoilt else array for name, array in parameters.items()}
+    write_result(folder, result, [10.0, 20.0, 30.0])
 
 
 @pytest.mark.parametrize("spoilt", [False, True])
-def test_both_sides_of_federated_averaging_reach_the_same(spoilt, tmp_path, capsys, monkeypatch):
+def test_all_sides_of_federated_averaging_reach_the_same(spoilt, tmp_path, monkeypatch):
     data, reached = tiled_mnist(400), []
     job = federated_averaging.write_job(tmp_path, data, clients=3, rounds=3, epochs=1)
     assert job == Job.read(tmp_path)
@@ -68,13 +144,13 @@ def test_both_sides_of_federated_averaging_reach_the_same(spoilt, tmp_path, caps
     monkeypatch.setattr(federated_averaging, "run_and_measure", in_this_process)
     if spoilt:
         with pytest.raises(RuntimeError, match="accuracies differ"):
-            federated_averaging.compare(tmp_path, data, Path("peer"), repeats=1)
+            federated_averaging.compare(tmp_path, data, {"Flower": "peer"}, pairs=1)
         return
-    federated_averaging.compare(tmp_path, data, Path("peer"), repeats=1)
+    found, _ = federated_averaging.compare(tmp_path, data, {"Flower": "peer"}, pairs=1)
     np.testing.assert_allclose(*reached, atol=1e-6)
-    printed = capsys.readouterr().out
-    assert "Flower:  seconds 40.00, steady round 10.00, CPU seconds 20.00, CPU of a steady round 5.00" in printed
-    assert re.search(r"seconds, Flower over privlab +5\.0 \(5\.0 to 5\.0\)", printed)
+    assert found["whole command, by the clock, Flower over privlab"] == [5.0]
+    assert found["whole command, Flower over privlab"] == [5.0]
+    assert len(found) == 4
 
 
 def test_the_cpu_time_of_grandchildren_counts():
@@ -100,4 +176,3 @@ def test_ratios_are_of_work_over_reference():
         return lambda: sum(range(loops))
 
     assert min(cpu_ratios(spin(3_000_000), spin(100_000), pairs=3)) > 3
-    assert spread([3, 1, 2]) == "2.00 (1.00 to 3.00)"
