@@ -3,7 +3,6 @@
 Run ``python -m benchmarks`` with nothing else running.
 """
 
-import importlib
 import multiprocessing
 import os
 import platform
@@ -11,7 +10,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.results import Comparison
+from benchmarks.results import Comparison, measured
 
 PAGE = Path(__file__).with_name("RESULTS.md")
 SCRIPTS = (
@@ -46,12 +45,7 @@ def main() -> int:
 def apart(name: str) -> Comparison:
     """Run one comparison in a process of its own: peaks of memory, caches and imports are its own too."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(run, name).result()
-
-
-def run(name: str) -> Comparison:
-    """Run one comparison at its standard size."""
-    return importlib.import_module(f"benchmarks.{name}").main([])
+        return pool.submit(measured, name).result()
 
 
 if __name__ == "__main__":

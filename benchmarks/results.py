@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
+from importlib import import_module, metadata
 
 
 def spread(values: Sequence[float]) -> str:
@@ -99,3 +99,8 @@ class Comparison:
             yield f"![{self.title}]({self.figure})\n"
         yield from (f"- {note}" for note in self.notes)
         yield "- Versions: " + ", ".join(f"{name} {version}" for name, version in self.versions.items()) + ".\n"
+
+
+def measured(name: str) -> Comparison:
+    """Run one comparison at its standard size. (Not in ``__main__``: a new process does not find what is there.)"""
+    return import_module(f"benchmarks.{name}").main([])
