@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import cpu_and_clock, profiled
 from benchmarks.peers import Peer, beside
+from benchmarks.records import save
 from benchmarks.results import Comparison, Line, version
 from privlab.data import Dataset, load_mnist5k
 from privlab.learning import TrainingRun, mlp, train
@@ -53,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> Comparison:
     versions, notes = version("privlab", "numpy"), list(FAIR)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         path = str(Path(folder) / "job.npz")
-        records = {name: getattr(data, name) for name in ("x_train", "y_train", "x_test", "y_test")}
-        np.savez(path, **records, **MODEL.init(0))
+        save(path, data, **MODEL.init(0))
         with beside("torch", "benchmarks.dp_sgd_torch", versions, notes, wanted=not args.no_peer) as peer:
             for mode in PEERS if peer else ():  # loads what is loaded when it is first needed
                 peer.ask(path=path, mode=mode, **SETTING, epochs=1)

@@ -5,15 +5,14 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from distributed import Client, LocalCluster
 
-from benchmarks.federated_job import BIAS, WEIGHT, Job, average, local_sgd, write_result
+from benchmarks.federated_job import Job, average, local_sgd, write_result
 
 
 def run(folder: Path, job: Job) -> None:
     """Train and write the result: a task for each client, and the average in this process."""
-    parameters = {name: np.load(folder / f"{file}.npy") for name, file in ((WEIGHT, "weight"), (BIAS, "bias"))}
+    parameters = job.initial(folder)
     stamps = []
     with (
         LocalCluster(n_workers=job.processes, threads_per_worker=1, dashboard_address=None) as cluster,

@@ -4,7 +4,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
@@ -36,10 +35,12 @@ def server_app(folder: Path, job: Job) -> ServerApp:
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        initial = [np.load(folder / name, allow_pickle=False) for name in ("weight.npy", "bias.npy")]
         strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=job.clients, min_available_nodes=job.clients)
         result = strategy.start(
-            grid, ArrayRecord(initial), job.rounds, evaluate_fn=lambda number, arrays: stamps.append(time.time())
+            grid,
+            ArrayRecord([*job.initial(folder).values()]),
+            job.rounds,
+            evaluate_fn=lambda number, arrays: stamps.append(time.time()),
         )
         weight, bias = result.arrays.to_numpy_ndarrays()
         write_result(folder, {WEIGHT: weight, BIAS: bias}, stamps[1:])  # the first is from before all rounds

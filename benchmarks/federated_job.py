@@ -33,6 +33,12 @@ class Job:
         for name, array in {"x": x, "y": y, "ends": ends, "weight": initial[WEIGHT], "bias": initial[BIAS]}.items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
+    @staticmethod
+    def initial(folder: Path) -> Parameters:
+        """Read the first parameters of a folder."""
+        files = {WEIGHT: "weight", BIAS: "bias"}
+        return {name: np.load(folder / f"{file}.npy", allow_pickle=False) for name, file in files.items()}
+
     @classmethod
     def read(cls, folder: Path) -> "Job":
         """Read the job of a folder."""

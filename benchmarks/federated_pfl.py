@@ -18,7 +18,7 @@ from pfl.metrics import Metrics
 from pfl.model.base import Model
 from pfl.stats import MappedVectorStatistics
 
-from benchmarks.federated_job import BIAS, WEIGHT, Job, local_sgd, write_result
+from benchmarks.federated_job import Job, local_sgd, write_result
 from privlab.learning import Parameters
 
 
@@ -68,8 +68,7 @@ if __name__ == "__main__":
     what = Job.read(where)
     users = [str(client) for client in range(what.clients)]
     empty = FederatedDataset(lambda user: Dataset((np.empty(0),), user_id=user), MinimizeReuseUserSampler(users))
-    initial = {name: np.load(where / f"{file}.npy") for name, file in ((WEIGHT, "weight"), (BIAS, "bias"))}
-    algorithm, model = Averaging(where, what), Arrays(initial)
+    algorithm, model = Averaging(where, what), Arrays(what.initial(where))
     nothing = AlgorithmHyperParams(), SimulatedBackend(empty, empty), model, ModelHyperParams(), ModelHyperParams()
     trained = algorithm.run(*nothing)
     write_result(where, trained.parameters, algorithm.stamps)

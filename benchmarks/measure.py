@@ -88,7 +88,7 @@ def run_and_measure(command: Sequence[str], environment: Mapping[str, str]) -> C
     CPU time is counted twice and the larger count is used: what the system reports of processes that were waited for, which
     leaves out those that nobody waited for, and what was seen of each while it lived, which leaves out its last moments.
     """
-    waited, begun = _waited_for(), time.time()
+    waited, begun = waited_for(), time.time()
     seen: dict[tuple[int, float], float] = {}
     times, so_far = [begun], [0.0]
     with tempfile.TemporaryFile() as output:
@@ -104,10 +104,11 @@ def run_and_measure(command: Sequence[str], environment: Mapping[str, str]) -> C
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(command)} failed:\n{output.read().decode(errors='replace')[-4000:]}")
-    return Cost(seconds, max(_waited_for() - waited, so_far[-1]), times, so_far)
+    return Cost(seconds, max(waited_for() - waited, so_far[-1]), times, so_far)
 
 
-def _waited_for() -> float:
+def waited_for() -> float:
+    """Return the CPU time of all processes that this one has started and waited for."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -19,6 +19,7 @@ from scipy.stats import norm
 
 from benchmarks.measure import cpu_ratios
 from benchmarks.peers import Peer, beside
+from benchmarks.records import save
 from benchmarks.results import Comparison, Line, version
 from privlab.data import Dataset, load_digits
 from privlab.leakage import Recipe, Shadows, lira, rmia, roc, shadow_models
@@ -84,8 +85,7 @@ def end_to_end(digits: Dataset, recipe: Recipe, models: int, peer: Peer | None, 
 def sacro(peer: Peer, digits: Dataset, recipe: Recipe, models: int, members: NDArray[np.bool_]) -> dict:
     """Let the peer attack a model trained on these members by models - 1 others."""
     with tempfile.TemporaryDirectory() as folder:
-        names = ("x_train", "y_train", "x_test", "y_test")
-        np.savez(Path(folder) / "digits.npz", members=members, **{name: getattr(digits, name) for name in names})
+        save(Path(folder) / "digits.npz", digits, members=members)
         return peer.ask(
             folder=folder,
             shadows=models - 1,

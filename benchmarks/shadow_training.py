@@ -18,6 +18,7 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.measure import profiled
 from benchmarks.peers import beside
+from benchmarks.records import save
 from benchmarks.results import Comparison, Line, version
 from privlab.data import Dataset, load_digits
 from privlab.leakage.shadows import STACK, draw_members
@@ -49,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> Comparison:
     versions, notes = version("privlab", "numpy", "scikit-learn"), list(FAIR)
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         path = str(Path(folder) / "job.npz")
-        records = {name: getattr(digits, name) for name in ("x_train", "y_train", "x_test", "y_test")}
-        np.savez(path, members=members, **records)
+        save(path, digits, members=members)
         setting = {"hidden": HIDDEN, "steps": args.steps, "batch_size": BATCH, "learning_rate": RATE}
         with beside("torch", "benchmarks.shadow_training_torch", versions, notes, wanted=not args.no_peer) as peer:
             for how in ("loop", "stack") if peer else ():  # loads what is loaded when it is first needed

@@ -5,13 +5,12 @@ Run ``python -m benchmarks.start``.
 
 import argparse
 import re
-import resource
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from benchmarks.measure import cpu_seconds
+from benchmarks.measure import cpu_seconds, waited_for
 from benchmarks.peers import ROOT, environment
 from benchmarks.results import Comparison, Line, version
 from privlab.data import load_digits
@@ -59,14 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> Comparison:
 
 def importing(module: str) -> float:
     """CPU seconds of an interpreter that imports one module."""
-
-    def spent() -> float:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    before = spent()
+    before = waited_for()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True, env=environment())
-    return spent() - before
+    return waited_for() - before
 
 
 PANELS: dict[str, Callable[[], Panel]] = {

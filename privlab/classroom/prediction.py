@@ -86,7 +86,7 @@ def reveal(id: str, answer: float, axes: "Axes | None" = None, *, along: str = "
     """
     guess = _journal[arguments.choice("id", id, _journal)]
     arguments.choice("along", along, ("x", "y"))
-    guess = _journal[id] = Prediction(id, guess.low, guess.high, arguments.real("answer", float(answer)))
+    guess = _journal[id] = Prediction(id, guess.low, guess.high, arguments.real("answer", answer))
     if axes is not None:
         _mark(axes, guess, along)
     print(guess)
@@ -112,9 +112,9 @@ def _plain(number: float) -> str:
 
 def _mark(axes: "Axes", guess: Prediction, along: str) -> None:
     """Draw the guess as a bar on the axis and the answer as a triangle: there they hide no data."""
-    flat = along == "x"
     from matplotlib.patheffects import withStroke
 
+    flat = along == "x"
     limits = sorted(axes.get_xlim() if flat else axes.get_ylim())
     shown = [min(max(end, limits[0]), limits[1]) for end in (guess.low, guess.high)]
     transform = axes.get_xaxis_transform() if flat else axes.get_yaxis_transform()
