@@ -11,9 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.measure import cpu_and_clock, profiled
+from benchmarks.measure import cpu_seconds, profiled
 from benchmarks.peers import Peer, beside
 from benchmarks.records import save
 from benchmarks.results import Comparison, Line, version
@@ -33,8 +32,8 @@ FAIR = (
     "Both sides start from the same parameters and draw Poisson batches of the same rate. Opacus' step takes batches that its "
     "loader has drawn before, and with its loader makes an epoch; privlab's step is its epoch divided by the steps, sampling "
     "and all.",
-    "Noise: privlab draws from a generator that a secret of the operating system seeds, in a second thread; its CPU time counts "
-    "here. Opacus draws from PyTorch's default generator; its `secure_mode`, with a cryptographic one, is off.",
+    "Noise: privlab draws from a generator that a secret of the operating system seeds. Opacus draws from PyTorch's default "
+    "generator; its `secure_mode`, with a cryptographic one, is off.",
     f"By hooks, its default, Opacus writes a gradient for each record, here {4 * BATCH * PARAMETERS / 1e6:.0f} MB a step. Ghost "
     "clipping and privlab write none.",
     "Opacus trains nearly any PyTorch model, convolutions and transformers included, and on GPUs, where it belongs. privlab "
@@ -83,25 +82,18 @@ def one_pair(data: Dataset, epochs: int, peer: Peer | None, path: str, found: di
     steps, products, spent = epochs * len(data.x_train) // BATCH, matrix_products(), {}
     for name, private in (("SGD", False), ("DP-SGD", True)):
         runs: list[TrainingRun] = []
-        spent[name] = cpu_and_clock(lambda: runs.append(fit(data, steps, private=private))) / steps  # noqa: B023
-        limit = cpu_and_clock(lambda: [products(private) for _ in range(steps)]) / steps  # noqa: B023
-        add(found, f"{name}, privlab over its matrix products", spent[name] / limit)
+        spent[name] = cpu_seconds(lambda: runs.append(fit(data, steps, private=private))) / steps  # noqa: B023
+        limit = cpu_seconds(lambda: [products(private) for _ in range(steps)]) / steps  # noqa: B023
+        found[f"{name}, privlab over its matrix products"].append(spent[name] / limit)
         logits = MODEL.logits(runs[0].parameters, data.x_test)
         found[f"test accuracy of {name} by privlab, %"].append(100 * float((logits.argmax(-1) == data.y_test).mean()))
-    add(found, "DP-SGD over SGD, both by privlab", spent["DP-SGD"] / spent["SGD"])
+    found["DP-SGD over SGD, both by privlab"].append(spent["DP-SGD"] / spent["SGD"])
     for mode, who in PEERS.items() if peer else ():
         theirs = peer.ask(path=path, mode=mode, **SETTING, epochs=epochs)
         name = "SGD" if mode == "plain" else "DP-SGD"
-        add(found, f"{name} step, {who} over privlab", np.divide(theirs["step"], spent[name]))
-        add(found, f"{name} epoch, {who} over privlab", np.divide(theirs["epoch"], spent[name] * steps / epochs))
+        found[f"{name} step, {who} over privlab"].append(theirs["step"] / spent[name])
+        found[f"{name} epoch, {who} over privlab"].append(theirs["epoch"] / (spent[name] * steps / epochs))
         found[f"test accuracy of {name} by {who}, %"].append(100 * theirs["accuracy"])
-
-
-def add(found: dict[str, list[float]], what: str, ratios: NDArray) -> None:
-    """Add a ratio of CPU times and, where noise may have a second core, one of seconds by the clock."""
-    found[what].append(float(ratios[0]))
-    if what.startswith("DP-SGD"):
-        found[f"{what}, by the clock"].append(float(ratios[1]))
 
 
 def fit(data: Dataset, steps: int, *, private: bool) -> TrainingRun:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 INTERVAL = 0.1  # seconds between two looks at the processes
 LIMIT = 1200  # seconds that a command may take
@@ -26,13 +25,6 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def cpu_and_clock(work: Callable[[], object]) -> NDArray:
-    """Return the CPU time of this process and the seconds by the clock, both of some work."""
-    start = time.perf_counter()
-    cpu = cpu_seconds(work)
-    return np.array([cpu, time.perf_counter() - start])
-
-
 def cpu_ratios(work: Callable[[], object], reference: Callable[[], object], pairs: int) -> list[float]:
     """Return CPU times of ``work`` over those of ``reference``, each pair measured back to back."""
     ratios = []
@@ -42,15 +34,13 @@ def cpu_ratios(work: Callable[[], object], reference: Callable[[], object], pair
     return ratios
 
 
-def profiled(work: Callable[[], object], lines: int = 5) -> str:
-    """Return in words which functions use most CPU time, their own only, and how much other threads use."""
-    profile, start = cProfile.Profile(time.thread_time), time.thread_time()
-    whole = cpu_seconds(lambda: profile.runcall(work))
+def profiled(work: Callable[[], object], lines: int = 8) -> str:
+    """Return in words which functions use most CPU time of this thread, their own only."""
+    profile = cProfile.Profile(time.thread_time)
+    profile.runcall(work)
     stats: Any = pstats.Stats(profile)
-    others = 1 - (time.thread_time() - start) / whole
     spent = sorted(((own, name) for (_, _, name), (_, _, own, _, _) in stats.stats.items()), reverse=True)
-    words = (f"{_short(name)} {own / stats.total_tt:.0%}" for own, name in spent[:lines])
-    return f"{', '.join(words)} of the main thread's; other threads use {others:.0%} of all CPU time"
+    return ", ".join(f"{_short(name)} {own / stats.total_tt:.0%}" for own, name in spent[:lines])
 
 
 def _short(name: str) -> str:

@@ -14,8 +14,11 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
+from numpy.typing import NDArray
 
 from privlab import arguments
+
+BLOCK = 2**17  # normal numbers made at a time: what they are made of stays in the processor's cache
 
 
 def stream(seed: int, *key: int | str) -> np.random.Generator:
@@ -121,6 +124,51 @@ def keystream(key: bytes, *, start: bytes = bytes(16)) -> Callable[[int], bytes]
 def generator(seed: int | None, *key: int | str) -> np.random.Generator:
     """Experiment stream of ``seed``, or a fresh protective stream where ``seed`` is None."""
     return secret_stream(new_secret(), *key) if seed is None else stream(seed, *key)
+
+
+def fill_normal(rng: np.random.Generator, out: NDArray) -> NDArray:
+    """Fill a one-dimensional array of floating-point numbers with standard normal ones, and return it.
+
+    A protective stream fills single precision by Box and Muller's transform: logarithms, sines and cosines of whole arrays take
+    less than half the time of a generator that decides number by number. Its tails end at 9.4, beyond which a normal number lies
+    once in 1e20 times. Experiment streams draw as NumPy does, so that a reader can repeat them, and so does double precision.
+
+    References
+    ----------
+    G. E. P. Box and M. E. Muller, "A note on the generation of random normal deviates" (1958), equation 1.
+
+    Examples
+    --------
+    >>> noise = fill_normal(secret_stream(new_secret(), "noise"), np.empty(10_000, np.float32))
+    >>> bool(abs(noise.std() - 1) < 0.1)
+    True
+    """
+    if out.dtype != np.float32 or not isinstance(rng.bit_generator, np.random.Philox):
+        return rng.standard_normal(None, out.dtype.type, out)
+    for start in range(0, len(out), BLOCK):
+        _box_muller(rng, out[start : start + BLOCK])
+    return out
+
+
+def _box_muller(rng: np.random.Generator, out: NDArray[np.float32]) -> None:
+    """Square roots of exponential numbers, as lengths, times the cosines and sines of uniform angles."""
+    pairs, unit = -(-len(out) // 2), 2.0**-32
+    words, turns = _words(rng, pairs).view(np.uint32).reshape(2, pairs)
+    uniform = words.astype(np.float32)
+    uniform *= np.float32(unit)
+    # The smallest words, of which few bits are left, give the longest lengths: without more bits the tails would end at 6.7.
+    few = np.flatnonzero(words < 256)
+    uniform[few] = (words[few] + np.maximum(_words(rng, few.size) * 0.5**64, unit)) * unit
+    lengths = np.sqrt(np.multiply(np.log(uniform, out=uniform), -2, out=uniform), out=uniform)
+    angles = turns.astype(np.float32)
+    angles *= np.float32(2 * np.pi * unit)
+    np.multiply(lengths, np.cos(angles), out=out[:pairs])
+    rest = len(out) - pairs
+    np.multiply(lengths[:rest], np.sin(angles[:rest]), out=out[pairs:])
+
+
+def _words(rng: np.random.Generator, number: int) -> NDArray[np.uint64]:
+    return rng.integers(2**64 - 1, size=number, dtype=np.uint64, endpoint=True)
 
 
 def _encode(key: tuple[int | str, ...]) -> bytes:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from privlab.randomness import generator, keystream, new_secret, secret_stream, stream
+from privlab.randomness import BLOCK, fill_normal, generator, keystream, new_secret, secret_stream, stream
 
 KEYS = st.lists(st.one_of(st.integers(), st.text(max_size=5)), max_size=3).map(tuple)
 SECRET = bytes(range(32))
@@ -33,6 +34,56 @@ def test_secrets_are_fresh_and_decide_the_stream():
     assert secret_stream(SECRET, 1).random() != secret_stream(SECRET[::-1], 1).random()
     assert generator(None, "noise").random() != generator(None, "noise").random()
     assert generator(5, "noise").random() == stream(5, "noise").random()
+
+
+class Words:
+    """A generator whose 64-bit words are given."""
+
+    def __init__(self, *calls):
+        self.bit_generator, self.calls = np.random.Philox(), list(calls)
+
+    def integers(self, high, *, size, dtype, endpoint):
+        assert (high, size, dtype, endpoint) == (2**64 - 1, len(self.calls[0]), np.uint64, True)
+        return np.array(self.calls.pop(0), np.uint64)
+
+
+def test_protective_normal_numbers_are_normal_in_every_block_and_at_the_odd_end():
+    """At 5 % more or less the distribution test would find out; false alarms below 1e-6 a block."""
+    drawn = fill_normal(secret_stream(SECRET, "noise"), np.full(2 * BLOCK + 100_001, np.nan, np.float32))
+    for part in (drawn[:BLOCK], drawn[BLOCK : 2 * BLOCK], drawn[2 * BLOCK :]):
+        assert stats.kstest(part, "norm").pvalue > 1e-6
+        assert all(stats.kstest(part * scale, "norm").pvalue < 1e-6 for scale in (0.95, 1.05))
+    for lag in (1, BLOCK // 2, BLOCK):  # neighbours, the two of a pair, places of two blocks
+        for power in (1, 2):
+            assert abs(np.corrcoef(drawn[lag:] ** power, drawn[:-lag] ** power)[0, 1]) < 6 / np.sqrt(100_000)
+
+
+def test_protective_normal_numbers_have_their_share_in_the_tails():
+    rng, beyond, drawn = secret_stream(SECRET, "tails"), np.zeros(3), np.empty(4_000_000, np.float32)
+    for _ in range(5):
+        beyond += [(np.abs(fill_normal(rng, drawn)) > cut).sum() for cut in (3.5, 4.0, 4.5)]
+    expected = 20_000_000 * 2 * stats.norm.sf([3.5, 4.0, 4.5])
+    assert (np.abs(beyond - expected) < 6 * np.sqrt(expected)).all()
+
+
+def test_the_smallest_words_reach_far_into_the_tails_and_none_is_infinite():
+    for word, more, length in (
+        (0, 0, 2**-64),
+        (0, 2**63, 2**-33),
+        (255, 2**63, 255.5 * 2**-32),
+        (2**32 - 1, None, 1.0),
+    ):
+        pair = fill_normal(Words([word], [] if more is None else [more]), np.empty(2, np.float32))
+        assert np.isfinite(pair).all()
+        assert np.hypot(*pair) == pytest.approx(np.sqrt(-2 * np.log(length)), abs=1e-3)
+
+
+def test_experiments_and_double_precision_draw_as_numpy_does():
+    for make in (lambda: stream(1, "noise"), lambda: np.random.default_rng(1)):
+        expected = make().standard_normal(7, np.float32)
+        assert np.array_equal(fill_normal(make(), np.empty(7, np.float32)), expected)
+    expected = secret_stream(SECRET, 1).standard_normal(7)
+    assert np.array_equal(fill_normal(secret_stream(SECRET, 1), np.empty(7)), expected)
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "0", True])

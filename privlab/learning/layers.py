@@ -18,7 +18,11 @@ Parameters = dict[str, NDArray]
 
 
 def squares(values: NDArray) -> NDArray:
-    """Sum of squares over the last axis, in float64: float32 would overflow at norms of 1e19."""
+    """Sum of squares over the last axis, as float64; summed so where float32 loses more than a rounding, outside [1e-30, 1e38]."""
+    with np.errstate(over="ignore", under="ignore"):
+        sums = np.vecdot(values, values)
+    if not sums.size or (sums.min() >= 1e-30 and sums.max() <= 1e38):
+        return sums.astype(np.float64)
     return np.einsum("...i,...i->...", values, values, dtype=np.float64)
 
 

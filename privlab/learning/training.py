@@ -139,6 +139,7 @@ def train(
     else:
         batches = _sampled_batches(x, y, inside, privacy, generator(noise_seed, "sampling"))
         noises = privacy.noise(parameters, generator(noise_seed, "noise"))
+        privacy.record(ledger, steps)
     losses, begun = [], time.perf_counter()
     bar = tqdm(batches, total=steps, disable=not progress, desc="training", unit="step")
     # These products are small: a second BLAS thread gains nothing and takes a core from whoever works beside.
@@ -147,8 +148,6 @@ def train(
             gradient, batch_losses = model.gradient(parameters, batch_x, batch_y, weights=weights, clip_norm=clip_norm)
             for name, array in noise.items():
                 gradient[name] += array
-            if privacy is not None:
-                privacy.record(ledger)
             update(parameters, gradient, divisor=batch_size)
             losses.append(_mean_loss(batch_losses, weights))
             if len(losses) > steps - averaged:

@@ -1,7 +1,6 @@
 """One frozen plan of a private training run, from which sampler, clip, noise and accountant all come, so they cannot disagree."""
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -13,6 +12,7 @@ from privlab.masking.accounting import gaussian_noise_multiplier, noise_multipli
 from privlab.masking.correlated import NAMES, Correlation
 from privlab.masking.gaussian import raised
 from privlab.masking.ledger import Ledger, batches_per_pass, check_sampler
+from privlab.randomness import fill_normal
 
 SAMPLERS = ("poisson", "full", "shuffle", "cyclic")
 
@@ -142,25 +142,18 @@ class PrivacyPlan:
     def noise(self, like: Mapping[str, NDArray], rng: np.random.Generator) -> Iterator[dict[str, NDArray]]:
         """Yield, for each step, noise for every array in ``like``: N(0, (noise_multiplier * clip_norm)^2), or correlated from it.
 
-        It is drawn one step ahead in a second thread, which costs a training loop next to nothing where there is a second core:
-        NumPy draws without holding the interpreter's lock. What was yielded is overwritten two steps later.
+        What was yielded is overwritten by the next step's.
         """
         ends = np.cumsum([array.size for array in like.values()])
-        dtype = next(iter(like.values())).dtype
-        buffers = [np.empty(ends[-1], dtype) for _ in range(2)]  # one is drawn into while the other is in use
-        parts = [zip(like, np.split(flat, ends[:-1]), strict=True) for flat in buffers]
-        views = [{name: part.reshape(like[name].shape) for name, part in named} for named in parts]
-        drawn: Iterator[NDArray] = (rng.standard_normal(None, dtype, buffers[t % 2]) for t in range(self.steps))
+        flat = np.empty(ends[-1], next(iter(like.values())).dtype)
+        parts = zip(like.items(), np.split(flat, ends[:-1]), strict=True)
+        views = {name: part.reshape(array.shape) for (name, array), part in parts}
+        drawn: Iterator[NDArray] = (fill_normal(rng, flat) for _ in range(self.steps))
         if self._correlation is not None:
             drawn = self._correlation.stream(drawn, self.steps)
-        with ThreadPoolExecutor(1) as thread:
-            ahead = thread.submit(next, drawn)
-            for step in range(self.steps):
-                flat = ahead.result()
-                if step + 1 < self.steps:
-                    ahead = thread.submit(next, drawn)
-                flat *= self.noise_multiplier * self.clip_norm
-                yield views[step % 2]
+        for noise in drawn:
+            noise *= self.noise_multiplier * self.clip_norm
+            yield views
 
     @property
     def _correlation(self) -> Correlation | None:

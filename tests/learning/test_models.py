@@ -128,6 +128,16 @@ def test_norms_of_large_gradients_do_not_overflow():
     assert model.gradient_norms(parameters, np.float32([[1e25, 0]]), [0]) == pytest.approx(1e25 / np.sqrt(2))
 
 
+def test_norms_do_not_underflow_where_small_errors_meet_large_inputs():
+    """A square of 4e-44 has one or two bits in float32, yet the gradient is 20 times the bound: it must be clipped."""
+    model = softmax_regression(1, 2)
+    parameters = {"dense_1.weight": np.zeros((1, 2), np.float32), "dense_1.bias": np.float32([50, 0])}
+    x, expected = np.float32([[1e22]]), 1e22 * np.exp(-50)
+    assert model.gradient_norms(parameters, x, [0]) == pytest.approx(expected, rel=1e-5)
+    clipped = model.clipped_gradient(parameters, x, [0], expected / 20)
+    assert norm(clipped) == pytest.approx(expected / 20, rel=1e-5)
+
+
 def test_init_depends_on_the_seed_and_is_independent_across_replicas():
     model = mlp([30, 20, 10])
     one, same, other = model.init(1), model.init(1), model.init(2)
