@@ -61,13 +61,14 @@ def seal(data: bytes | NDArray, key: bytes, *, context: bytes = b"") -> bytes:
     cipher = Cipher(AES256(_checked(key, context)), GCM(nonce)).encryptor()
     cipher.authenticate_additional_data(kind + context)
     start = len(kind + nonce)
-    box = np.empty(start + len(header) + body.nbytes + TAG_BYTES, np.uint8)
-    box[:start] = np.frombuffer(kind + nonce, np.uint8)
-    after = start + cipher.update_into(header, box[start:].data)
-    cipher.update_into(body.data, box[after:].data)
-    cipher.finalize()
-    box[-TAG_BYTES:] = np.frombuffer(cipher.tag, np.uint8)
-    return box.tobytes()
+    box = _room(start + len(header) + body.nbytes + TAG_BYTES)
+    with box.getbuffer() as view:
+        view[:start] = kind + nonce
+        after = start + cipher.update_into(header, view[start:])
+        cipher.update_into(body.data, view[after:])
+        cipher.finalize()
+        view[-TAG_BYTES:] = cipher.tag
+    return box.getvalue()
 
 
 def unseal(box: bytes, key: bytes, *, context: bytes = b"") -> bytes | NDArray:
@@ -95,13 +96,23 @@ def unseal(box: bytes, key: bytes, *, context: bytes = b"") -> bytes | NDArray:
     kind, nonce, sealed = box[:1], box[1 : 1 + NONCE_BYTES], memoryview(box)[1 + NONCE_BYTES : -TAG_BYTES]
     cipher = Cipher(AES256(_checked(key, context)), GCM(nonce, box[-TAG_BYTES:])).decryptor()
     cipher.authenticate_additional_data(kind + context)
-    plain = np.empty(len(sealed), np.uint8)
-    cipher.update_into(sealed, plain.data)
+    plain = _room(len(sealed))
+    with plain.getbuffer() as view:
+        cipher.update_into(sealed, view)
     try:
         cipher.finalize()
     except InvalidTag:
         raise TamperError("the box was changed, or sealed with another key or context") from None
-    return plain.tobytes() if kind == BYTES else _array(plain)
+    return plain.getvalue() if kind == BYTES else _array(np.frombuffer(plain.getbuffer(), np.uint8))
+
+
+def _room(size: int) -> io.BytesIO:
+    """Writable memory that becomes bytes without a copy: of large boxes, fresh memory costs several times the cipher."""
+    room = io.BytesIO()
+    if size:
+        room.seek(size - 1)
+        room.write(b"\0")
+    return room
 
 
 def _checked(key: bytes, context: bytes) -> bytes:
