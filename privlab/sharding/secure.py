@@ -128,7 +128,7 @@ def _public(key: bytes) -> bytes:
 
 def _vector(task: Task) -> NDArray[np.float64]:
     """All of a shard's update, its units' added up, as one vector."""
-    updates = [computed(task, unit)[0] for unit in task.units]
+    updates = [computed(task, unit) for unit in task.units]
     return np.concatenate(
         [np.sum([update[name] for update in updates], axis=0).ravel() for name in task.parameters], dtype=np.float64
     )

@@ -8,7 +8,8 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -23,6 +24,7 @@ from privlab.randomness import secret_stream, stream
 from privlab.sharding.sources import Source, secret_of
 
 FRACTION_BITS = 32  # of the fixed-point numbers in which updates are summed
+STACK = 2**18  # numbers, of parameters and records, that are worked on at once
 LARGEST = 2.0**20  # a coordinate beyond it is no update but an accident; sums of 2**11 of them still fit
 
 
@@ -138,19 +140,29 @@ def run(message: bytes) -> bytes:
     """Do a packed `Task` and return a packed `Answer`."""
     task: Task = unpack(message)
     sums = {name: np.zeros(array.shape, np.int64) for name, array in task.parameters.items()}
-    loss, examples, spans, refused = 0.0, 0, [], []
-    for k, unit in enumerate(task.units):
-        start = time.time()
-        try:
-            update, losses = computed(task, unit)
-        except FloatingPointError as error:
-            refused.append((k, str(error)))
-        else:
-            for name, array in update.items():
-                sums[name] += fixed_point(array)
-            loss, examples = loss + float(losses.sum(dtype=np.float64)), examples + losses.size
-        spans.append((unit.shard, start, time.time()))
-    return pack(Answer(sums, loss, examples, this_worker(), tuple(spans), tuple(refused)))
+    spans: dict[int, tuple[int, float, float]] = {}
+    losses: dict[int, NDArray] = {}
+    refused = []
+    for places in _stacks(task):
+        start, units = time.time(), [task.units[k] for k in places]
+        updates, batch_losses = _updates(task, units)
+        bad = _refused(task, units, updates)
+        refused += [(places[i], reason) for i, reason in bad.items()]
+        taken = [i for i in range(len(units)) if i not in bad]
+        for name, array in updates.items():
+            sums[name] += fixed_point(array[taken]).sum(axis=0)
+        losses |= {places[i]: batch_losses[i] for i in taken}
+        each = (time.time() - start) / len(places)  # in one stack all cost the same
+        spans |= {
+            k: (unit.shard, start + i * each, start + (i + 1) * each)
+            for i, (k, unit) in enumerate(zip(places, units, strict=True))
+        }
+    loss, examples = 0.0, 0
+    for k in sorted(losses):
+        loss, examples = loss + float(losses[k].sum(dtype=np.float64)), examples + losses[k].size
+    return pack(
+        Answer(sums, loss, examples, this_worker(), tuple(spans[k] for k in sorted(spans)), tuple(sorted(refused)))
+    )
 
 
 def this_worker() -> str:
@@ -158,16 +170,12 @@ def this_worker() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def computed(task: Task, unit: Unit) -> tuple[Parameters, NDArray]:
-    """A unit's weighted update and its losses. Raises `FloatingPointError` naming shard and round where it is no update."""
-    update, losses = (_gradient_sum if task.job.gradients else _local_change)(task, unit)
-    what = f"the update of shard {unit.shard} in round {task.round}"
-    if not all((np.abs(array) <= LARGEST).all() for array in update.values()):
-        raise FloatingPointError(f"{what} holds a value that is NaN, infinite or beyond {LARGEST:.0f}")
-    bound = task.job.norm_bound
-    if bound is not None and (size := norm(update)) > bound * unit.weight:
-        raise FloatingPointError(f"{what} has norm {size / unit.weight:.3g}, but norm_bound is {bound:g}")
-    return update, losses
+def computed(task: Task, unit: Unit) -> Parameters:
+    """A unit's weighted update. Raises `FloatingPointError` naming shard and round where it is no update."""
+    updates, _ = _updates(task, [unit])
+    for reason in _refused(task, [unit], updates).values():
+        raise FloatingPointError(reason)
+    return {name: array[0] for name, array in updates.items()}
 
 
 def digest(parts: Iterable[str | bytes | NDArray]) -> bytes:
@@ -195,41 +203,87 @@ def floating_point(sums: Mapping[str, NDArray[np.int64]]) -> Parameters:
     return {name: np.ldexp(array.astype(np.float64), -FRACTION_BITS) for name, array in sums.items()}
 
 
-def _gradient_sum(task: Task, unit: Unit) -> tuple[Parameters, NDArray]:
+def _stacks(task: Task) -> Iterator[list[int]]:
+    """Places of units that are trained as one stack of replicas: those with batches of one size."""
+    job, by_batch = task.job, defaultdict[int, list[int]](list)
+    alone = job.gradients or job.privacy is not None  # then who is in a batch is drawn, and batches differ in size
+    for k, unit in enumerate(task.units):
+        by_batch[k if alone else min(job.batch_size, unit.stop - unit.start)].append(k)
+    parameters = sum(array.size for array in task.parameters.values())
+    for batch, places in by_batch.items():
+        most = max(1, STACK // (parameters + batch * job.model.features))
+        yield from (places[i : i + most] for i in range(0, len(places), most))
+
+
+def _updates(task: Task, units: Sequence[Unit]) -> tuple[Parameters, NDArray]:
+    """Weighted updates and losses of a stack of units, with a leading axis that counts these."""
+    return _gradient_sums(task, *units) if task.job.gradients else _local_changes(task, units)
+
+
+def _refused(task: Task, units: Sequence[Unit], updates: Parameters) -> dict[int, str]:
+    """Which weighted updates of a stack are none, by their places, and why."""
+    flat = np.concatenate([array.reshape(len(units), -1) for array in updates.values()], axis=1)
+    weights, bound = np.array([unit.weight for unit in units]), task.job.norm_bound
+    possible = np.abs(flat).max(axis=1) <= LARGEST  # nor is NaN
+    norms = np.zeros(len(units)) if bound is None else np.sqrt(np.square(flat, dtype=np.float64).sum(axis=1)) / weights
+    found = {}
+    for i in np.flatnonzero(~possible | (norms > (np.inf if bound is None else bound))).tolist():
+        found[i] = f"the update of shard {units[i].shard} in round {task.round} " + (
+            f"has norm {norms[i]:.3g}, but norm_bound is {bound:g}"
+            if possible[i]
+            else f"holds a value that is NaN, infinite or beyond {LARGEST:.0f}"
+        )
+    return found
+
+
+def _gradient_sums(task: Task, unit: Unit) -> tuple[Parameters, NDArray]:
     """Sum of the gradients, clipped if private, of those records of the unit that are in the shard's batch."""
     job, size = task.job, unit.stop - unit.start
-    inside, _ = next(_batches(task, unit))
-    rows = unit.start + unit.first + np.flatnonzero(inside[unit.first : unit.last])
+    batch, _ = next(_batches(task, unit))
+    rows = unit.start + np.sort(batch[(batch >= unit.first) & (batch < unit.last)])
     x, y = unit.source.records(unit.shard)
     clip_norm = job.privacy.clip_norm if job.privacy else None
     gradient, losses = job.model.gradient(task.parameters, x[rows], y[rows], clip_norm=clip_norm)
     if job.privacy is None:  # a shard counts by its size, not by its batch
         gradient = {name: array * (unit.weight / min(job.batch_size, size)) for name, array in gradient.items()}
-    return gradient, losses
+    return {name: array[None] for name, array in gradient.items()}, losses[None]
 
 
-def _local_change(task: Task, unit: Unit) -> tuple[Parameters, NDArray]:
-    """Change of the parameters by local steps of SGD, DP-SGD or FedProx, times the shard's weight."""
-    job, size = task.job, unit.stop - unit.start
-    x, y = (array[unit.start : unit.stop] for array in unit.source.records(unit.shard))
-    parameters = {name: array.copy() for name, array in task.parameters.items()}
+def _local_changes(task: Task, units: Sequence[Unit]) -> tuple[Parameters, NDArray]:
+    """Changes of the parameters by local steps of SGD, DP-SGD or FedProx, times each shard's weight."""
+    job, size = task.job, units[0].stop - units[0].start
+    records = [[np.asarray(a[unit.start : unit.stop]) for a in unit.source.records(unit.shard)] for unit in units]
+    parameters = {name: np.repeat(array[None], len(units), axis=0) for name, array in task.parameters.items()}
     clip_norm = job.privacy.clip_norm if job.privacy else None
     divisor = job.privacy.sampling_rate * size if job.privacy else min(job.batch_size, size)
     losses = []
-    for inside, noise in _batches(task, unit):
-        gradient, batch_losses = job.model.gradient(parameters, x[inside], y[inside], clip_norm=clip_norm)
+    for batches in zip(*(_batches(task, unit) for unit in units), strict=True):
+        rows = [batch for batch, _ in batches]
+        x, y = (_rows(arrays, rows) for arrays in zip(*records, strict=True))
+        gradient, batch_losses = job.model.gradient(parameters, x, y, clip_norm=clip_norm)
         losses.append(batch_losses)
+        noise = batches[0][1]  # whoever adds noise is alone
         for name, array in parameters.items():
             change = (gradient[name] + noise.get(name, 0)) / np.float32(divisor)
             if job.proximal:
                 change += job.proximal * (array - task.parameters[name])
             array -= job.learning_rate * change
-    change = {name: unit.weight * (array - task.parameters[name]) for name, array in parameters.items()}
-    return change, np.concatenate(losses)
+    for name, array in parameters.items():
+        array -= task.parameters[name]
+        array *= np.array([unit.weight for unit in units], array.dtype).reshape(-1, *[1] * (array.ndim - 1))
+    return parameters, np.concatenate(losses, axis=-1)
+
+
+def _rows(arrays: Sequence[NDArray], chosen: Sequence[NDArray]) -> NDArray:
+    """Some rows of each array, as many of each, as one stack."""
+    stack = np.empty((len(chosen), len(chosen[0]), *arrays[0].shape[1:]), arrays[0].dtype)
+    for array, rows, out in zip(arrays, chosen, stack, strict=True):
+        array.take(rows, axis=0, out=out, mode="clip")  # checked indices would be copied once more
+    return stack
 
 
 def _batches(task: Task, unit: Unit) -> Iterator[tuple[NDArray, Parameters]]:
-    """For each local step, which records of the shard take part, and the noise its worker adds."""
+    """For each local step, the places in the shard of the records that take part, and the noise its worker adds."""
     job, size = task.job, unit.stop - unit.start
     if job.privacy is None:
         rng, batch = stream(job.seed, "batches", unit.shard, task.round), min(job.batch_size, size)
@@ -237,20 +291,15 @@ def _batches(task: Task, unit: Unit) -> Iterator[tuple[NDArray, Parameters]]:
             place = step * batch % (size - size % batch)
             if place == 0:
                 order = rng.permutation(size)
-            chosen = order[place : place + batch]
-            yield (np.isin(np.arange(size), chosen) if job.gradients else chosen), {}
+            yield order[place : place + batch], {}
         return
     # Keyed by what is computed: a task that runs again releases the same, one that differs in anything draws afresh.
     rng = secret_stream(secret_of(unit.home, unit.shard), "local", task.round, task.computation)
     scale = job.privacy.noise_multiplier * job.privacy.clip_norm
     for _ in range(job.local_steps):
-        inside = rng.random(size) < job.privacy.sampling_rate
-        yield (
-            inside,
-            {}
-            if job.gradients
-            else {
-                name: scale * rng.standard_normal(array.shape, array.dtype.type)
-                for name, array in task.parameters.items()
-            },
-        )
+        rows = np.flatnonzero(rng.random(size) < job.privacy.sampling_rate)
+        if job.gradients:
+            yield rows, {}
+            continue
+        like = task.parameters.items()
+        yield rows, {name: scale * rng.standard_normal(array.shape, array.dtype.type) for name, array in like}
