@@ -15,7 +15,8 @@ from benchmarks.results import Comparison, measured
 PAGE = Path(__file__).with_name("RESULTS.md")
 SCRIPTS = (
     *("dp_sgd", "accountant", "shadow_training", "membership", "encryption", "secure_sum"),
-    *("federated_averaging", "sharding", "cost_curves", "start"),
+    *("federated_averaging", "federated_averaging --clients 500 --rounds 4 --peers Flower"),
+    *("sharding", "cost_curves", "start"),
 )
 HEAD = """# Side by side: what was measured
 
@@ -42,10 +43,10 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def apart(name: str) -> Comparison:
+def apart(command: str) -> Comparison:
     """Run one comparison in a process of its own: peaks of memory, caches and imports are its own too."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measured, name).result()
+        return pool.submit(measured, command).result()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Run ``python -m benchmarks.encryption``.
 import argparse
 import os
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,6 +39,8 @@ THEIRS = pyrage.x25519.Identity.generate()
 ADA = Identity.parse(str(THEIRS))  # one key, in both libraries
 CIPHER = ChaCha20Poly1305(os.urandom(32))
 Found = dict[str, list[float]]
+SAVING = "save_checkpoint over cipher and plain write"
+TARGETS = {SAVING: 1.2, f"{SAVING}, by the clock": 1.2}
 STATUS = Path("/proc/self/status")  # has the peak of the resident memory, on Linux
 
 FAIR = (
@@ -79,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> Comparison:
         "Encryption",
         f"Checkpoints of {args.mebibytes} MiB of float32 weights for an X25519 recipient, boxes of {args.box} MiB in "
         "memory. CPU time.",
-        [Line(what, values) for what, values in found.items()],
+        [Line(what, values, at_most=TARGETS.get(what)) for what, values in found.items()],
         versions,
         notes,
     )
@@ -99,11 +102,11 @@ def saving_and_loading(weights: NDArray, folder: Path, pairs: int, found: Found)
                 file.write(plain[start : start + BLOCK])
             os.fsync(file.fileno())
 
-    found["save_checkpoint over cipher and plain write"] = cpu_ratios(
-        lambda: save_checkpoint(folder / "checkpoint", {"w": weights}, ADA.recipient),
-        encipher,
-        pairs,
-    )
+    def save() -> None:
+        save_checkpoint(folder / "checkpoint", {"w": weights}, ADA.recipient)
+
+    found[SAVING] = cpu_ratios(save, encipher, pairs)
+    found[f"{SAVING}, by the clock"] = cpu_ratios(save, encipher, pairs, time.perf_counter)
     boxes = [(nonce, CIPHER.encrypt(nonce, chunk, None)) for nonce, chunk in chunks(plain)]
 
     def decipher() -> None:

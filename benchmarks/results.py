@@ -101,6 +101,7 @@ class Comparison:
         yield "- Versions: " + ", ".join(f"{name} {version}" for name, version in self.versions.items()) + ".\n"
 
 
-def measured(name: str) -> Comparison:
-    """Run one comparison at its standard size. (Not in ``__main__``: a new process does not find what is there.)"""
-    return import_module(f"benchmarks.{name}").main([])
+def measured(command: str) -> Comparison:
+    """Run one comparison, a module's name and its arguments. (Not in ``__main__``: a new process does not find what is there.)"""
+    name, *arguments = command.split()
+    return import_module(f"benchmarks.{name}").main(arguments)

@@ -70,6 +70,7 @@ def test_every_comparison_is_on_the_page(tmp_path, monkeypatch):
     assert everything.main() == 1, "one failed"
     page = everything.PAGE.read_text()
     assert sorted([*TINY, "federated_averaging"]) == sorted(re.findall(r"^## (\w+)$", page, re.M))
+    assert "## federated_averaging --clients 500" in page
     assert "| peer over privlab | 2.00 (1.00 to 3.00) | at least 2.5 | **no** |" in page
     assert "| seconds | 1.00 (1.00 to 1.00) | at most 2 | yes |" in page
     assert "Not measured: OSError." in page
