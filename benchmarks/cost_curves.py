@@ -276,7 +276,9 @@ def draw(panels: Sequence[Panel]) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_locator(LogLocator(numticks=6))
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.legend(fontsize=7.5, handlelength=3)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** 0.5)  # room for the legend
+        axes.legend(fontsize=7.5, handlelength=3, loc="upper left")
     picture.tight_layout()
     return picture
 
